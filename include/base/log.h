@@ -1,0 +1,69 @@
+/* Logs: one event per line on stderr; text on a terminal, JSON lines otherwise.
+ *
+ * A line is a fixed sentence plus typed fields. Lines of one call site that repeat within
+ * 10 s are suppressed after the first few, counted, and summed up in one line afterwards.
+ * Control bytes are escaped, long values cut. A blocked or closed stderr drops lines and
+ * counts them; it never blocks the caller for long and never ends the process. Never pass
+ * a payload, a header value or a secret. Any thread. Never call with a lock held. */
+#ifndef BASE_LOG_H
+#define BASE_LOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
+enum log_format { LOG_AUTO, LOG_TEXT, LOG_JSON };
+
+enum { LOG_FIELDS_MAX = 16, LOG_VALUE_MAX = 512, LOG_BURST = 5, LOG_WINDOW_MS = 10000 };
+
+struct log_field {
+    const char *key;
+    enum { LOG_F_END, LOG_F_STR, LOG_F_INT, LOG_F_FLOAT } kind;
+    const char *str;
+    int64_t num;
+    double real;
+};
+
+#define LS(k, v) ((struct log_field){.key = (k), .kind = LOG_F_STR, .str = (v)})
+#define LI(k, v) ((struct log_field){.key = (k), .kind = LOG_F_INT, .num = (int64_t)(v)})
+#define LF(k, v) ((struct log_field){.key = (k), .kind = LOG_F_FLOAT, .real = (v)})
+#define LEND     ((struct log_field){.kind = LOG_F_END})
+
+/* One per call site, static, zero to begin with. The fields are owned by log.c. */
+struct log_site {
+    int64_t window_start_ms;
+    uint32_t in_window;
+    uint32_t suppressed;
+    struct log_site *next;
+    const char *msg;
+    bool listed;
+};
+
+/* Call once before threads start. consumer: the name every line carries (NULL: none). */
+void log_setup(enum log_level level, enum log_format format, const char *consumer);
+
+void log_write(struct log_site *site, enum log_level level, const char *msg,
+               const struct log_field *fields);
+
+/* Write what is still suppressed as summary lines; called once a second by a thread that
+ * idles and once at exit. */
+void log_flush_suppressed(bool all);
+
+/* Lines by level since start, written and suppressed; for metrics. */
+uint64_t log_count(enum log_level level);
+uint64_t log_count_suppressed(void);
+
+bool log_enabled(enum log_level level);
+
+/* LOG(LOG_INFO, "batch committed", LS("topic", t), LI("events", n), LEND); the list ends
+ * with LEND */
+#define LOG(level, message, ...) \
+    do { \
+        static struct log_site log_site_here; \
+        if (log_enabled(level)) { \
+            log_write(&log_site_here, (level), (message), \
+                      (const struct log_field[]){__VA_ARGS__}); \
+        } \
+    } while (0)
+
+#endif

@@ -1,0 +1,55 @@
+/* A growing byte string, and text helpers.
+ *
+ * `data` always ends with NUL and is never NULL after init. Plain data: the owner's
+ * thread only. */
+#ifndef BASE_STR_H
+#define BASE_STR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct str {
+    char *data;
+    size_t len;
+    size_t cap;
+};
+
+void str_init(struct str *s);
+void str_release(struct str *s);
+void str_clear(struct str *s); /* empty, memory kept */
+char *str_take(struct str *s); /* returns owned; s is empty again */
+
+void str_put(struct str *s, const void *bytes, size_t n);
+void str_add(struct str *s, const char *text);
+void str_addc(struct str *s, char c);
+void str_addf(struct str *s, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* RFC 3986: everything but unreserved characters as %XX. */
+void str_add_percent(struct str *s, const char *bytes, size_t n);
+
+/* As the inside of a JSON string: quotes, backslashes and control bytes escaped, bytes
+ * that are not UTF-8 replaced by U+FFFD. */
+void str_add_json(struct str *s, const char *bytes, size_t n);
+
+/* Is this well-formed UTF-8 (no surrogates, no overlong forms, at most U+10FFFF)? */
+bool text_is_utf8(const char *bytes, size_t n);
+
+/* Shell globs `*` `?` `[a-z]` `[!a]` and `\` over the whole text; `*` also crosses '/'.
+ * Linear in practice: at most one star is retried. */
+bool text_glob(const char *pattern, const char *text);
+
+bool text_starts(const char *text, const char *prefix);
+
+/* The candidate nearest to `word`, or NULL when none is near (edit distance over a third
+ * of its length). For "did you mean". */
+const char *text_nearest(const char *word, const char *const *candidates, size_t n);
+
+/* "32MiB", "64KiB", "512", "1GB". Returns 0 or -EINVAL. */
+int text_parse_bytes(const char *text, uint64_t *bytes);
+
+/* A whole decimal number within [min, max]. Returns 0 or -EINVAL. */
+int text_parse_int(const char *text, int64_t min, int64_t max, int64_t *value);
+
+#endif

@@ -1,0 +1,39 @@
+/* Text with ${event.x}, ${event:/json/pointer} and ${secret.x} in it, compiled once.
+ * "$$" is a dollar sign. Read-only after compile: any thread. */
+#ifndef EVENT_TEMPLATE_H
+#define EVENT_TEMPLATE_H
+
+#include "event/event.h"
+
+struct template;
+
+enum template_escape {
+    TEMPLATE_PLAIN,   /* as is: bodies' leaves (encoded later by json-c) */
+    TEMPLATE_PERCENT, /* each value percent-encoded: paths and queries */
+    TEMPLATE_HEADER,  /* values with control characters are refused */
+};
+
+enum { TEMPLATE_OUTPUT_MAX = 64 * 1024 };
+
+/* Secrets by name. NULL when unknown; borrowed. */
+typedef const char *template_secret_fn(void *arg, const char *name);
+
+/* Returns owned or NULL with a sentence that names the column. known_secret may be NULL:
+ * any name goes. */
+struct template *template_compile(const char *text,
+                                  bool (*known_secret)(void *arg, const char *name),
+                                  void *arg, struct err *err);
+void template_free(struct template *t);
+
+bool template_is_constant(const struct template *t);
+bool template_uses_event(const struct template *t);
+
+/* Append the filled text.
+ * secret  NULL: secrets are shown as "••••••".
+ * Returns 0, or -ENOENT with a sentence when the event lacks a field, -EBADMSG for a
+ * value that may not stand here, -EINVAL when the output is too long. */
+int template_fill(const struct template *t, const struct event *ev,
+                  enum template_escape escape, template_secret_fn *secret, void *arg,
+                  struct str *out, struct err *err);
+
+#endif

@@ -1,0 +1,155 @@
+/* The whole configuration, typed, checked and ready: defaults < file < environment <
+ * flags.
+ *
+ * One option table (src/fleet/config_table.c over base/option.h) feeds the parser,
+ * --help, the environment names, the JSON schema and the docs. Everything is read-only
+ * after config_load. */
+#ifndef FLEET_CONFIG_H
+#define FLEET_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "event/match.h"
+#include "target/target.h"
+#include "wire/kafka.h"
+
+enum { CONFIG_LIMITS_MAX = 256, CONFIG_TARGETS_MAX = 256, CONFIG_TIERS_MAX = 8 };
+
+struct config_limit {
+    char *name;
+    double rate_per_s; /* > 0 */
+    double burst;      /* >= 1 */
+};
+
+struct config_secret {
+    char *name;
+    char *file;  /* where it comes from; NULL: the environment */
+    char *value; /* NULL until config_load_secrets; wiped on release */
+};
+
+struct config_target {
+    char *name;
+    struct match match;
+    struct target *target;
+    int limits[TARGET_LIMITS_MAX]; /* indexes into config.limits */
+    size_t limit_count;
+    int64_t timeout_ms;         /* targets.*.timeout, 5s */
+    int64_t connect_timeout_ms; /* targets.*.connect_timeout, 3s, at most timeout */
+    int64_t retry_hold_ms;  /* targets.*.retry.hold, 10s: how long retries may hold the
+                               barrier */
+    int64_t backoff_min_ms; /* targets.*.retry.backoff, 200ms..5s */
+    int64_t backoff_max_ms;
+    int64_t retry_budget_ms; /* targets.*.retry.budget, 2h: then the dead-letter topic */
+    int64_t retry_after_cap_ms; /* targets.*.retry.after_cap, 10m */
+    bool uncertain_dead;        /* targets.*.on_uncertain: dead */
+    bool order_key;             /* targets.*.order: key */
+    bool public_only;           /* targets.*.public_only */
+    bool send_without_redis;    /* targets.*.on_redis_loss: send */
+};
+
+struct config {
+    struct {
+        char *brokers; /* comma-separated */
+        char *topic;
+        char *group;
+        char *client_id; /* default "sluice-<host>-<pid>" */
+        bool start_earliest;
+        enum kafka_gap on_gap;
+        uint64_t prefetch_bytes; /* 32MiB */
+        struct kafka_property *properties;
+        size_t property_count;
+    } kafka;
+    struct {
+        int size;       /* 1..1000, default 5 */
+        int64_t age_ms; /* 200ms */
+        int window;     /* 2: uncommitted batches a lane */
+    } batch;
+    int in_flight; /* 64; 1..4096 */
+    struct {
+        char *url;
+        char *prefix; /* "sluice" */
+        char *username;
+        char *password;
+        int64_t timeout_ms; /* 2s: of one round trip */
+        bool allow_eviction;
+    } redis;
+    int64_t done_ttl_ms; /* ledger.done_ttl, 7d */
+    struct {
+        int64_t tiers_ms[CONFIG_TIERS_MAX]; /* retry.delays, [30s, 5m, 30m], ascending */
+        char *tier_names[CONFIG_TIERS_MAX]; /* as written, for topic names: "30s" */
+        size_t tier_count;
+    } retry;
+    int64_t revoke_drain_ms; /* revoke.drain, 5s */
+    int64_t stop_drain_ms;   /* stop.drain, 10s */
+    int64_t stop_grace_ms;   /* stop.grace, 25s */
+    int64_t progress_ms;     /* watchdog.progress, 60s */
+    char *http_listen;       /* "127.0.0.1:9464"; "off": none */
+    char *ca_file;           /* http.ca_file: for all targets; NULL: the system's */
+    enum log_level log_level;
+    enum log_format log_format;
+    struct config_limit *limits;
+    size_t limit_count;
+    struct config_target *targets;
+    size_t target_count;
+    struct config_secret *secrets;
+    size_t secret_count;
+    int64_t loaded_wall_ms; /* the limits' version: of two fleets that differ, the later
+                               start wins */
+};
+
+/* One override from a flag: "batch.size", "10", "--set batch.size". */
+struct config_override {
+    const char *key;
+    const char *value;
+    const char *origin;
+};
+
+enum config_severity { CONFIG_ERROR, CONFIG_WARNING };
+
+/* Faults, all in one pass. `where` is "sluice.yaml:14:3", "SLUICE_BATCH_SIZE" or "--set
+ * batch.size". */
+struct config_issue {
+    enum config_severity severity;
+    char code[8]; /* "SL-C02" */
+    char where[320];
+    char text[ERR_TEXT_MAX];
+};
+struct config_report {
+    struct config_issue *items; /* owned; config_report_release */
+    size_t count;
+    size_t errors;
+};
+void config_report_release(struct config_report *report);
+
+/* Load and check; opens no socket, reads no secret.
+ * path         NULL: SLUICE_CONFIG, else ./sluice.yaml when it is there, else no file.
+ * environment  "NAME=value" strings, NULL-ended (environ).
+ * report       out: every fault, also warnings of a good configuration.
+ * Returns owned (config_free) or NULL when there was an error. */
+struct config *config_load(const char *path, const struct config_override *overrides,
+                           size_t n, char *const *environment,
+                           struct config_report *report);
+void config_free(struct config *config);
+
+/* Read secret files and SLUICE_SECRET_* variables. Returns 0, or -ENOENT/-EACCES with a
+ * sentence naming the secret and the file, and the next step. */
+int config_load_secrets(struct config *config, char *const *environment, struct err *err);
+
+/* template_secret_fn over a struct config. */
+const char *config_secret_get(void *config, const char *name);
+
+/* Effective values with their origin, secrets masked; YAML or JSON. */
+void config_show(const struct config *config, bool origin, bool json, struct str *out);
+void config_schema(struct str *out); /* JSON Schema 2020-12 */
+void config_scaffold(const char *kind,
+                     struct str *out); /* a commented sluice.yaml; kind: "http" */
+
+/* Topic names; the text is owned by the caller (free). */
+char *config_retry_topic(const struct config *config, size_t tier);
+char *config_dead_topic(const struct config *config);
+
+#endif

@@ -1,0 +1,63 @@
+/* A downstream CD trigger: how its request is made. Read-only after open: any thread. */
+#ifndef TARGET_TARGET_H
+#define TARGET_TARGET_H
+
+#include "event/event.h"
+#include "event/match.h"
+#include "event/template.h"
+#include "wire/http.h"
+
+enum {
+    TARGET_NAME_MAX = 64,
+    TARGET_HEADERS_MAX = 32,
+    TARGET_URL_MAX = 8192,
+    TARGET_LIMITS_MAX = 8
+};
+
+/* What configuration says; strings borrowed during target_new only. */
+struct target_options {
+    const char *name;   /* [a-z0-9][a-z0-9._-]*, at most TARGET_NAME_MAX - 1 */
+    const char *method; /* default "POST" */
+    const char *url;    /* scheme, host and port are constant */
+    const struct http_header *headers; /* values are templates */
+    size_t header_count;
+    struct json_object
+        *body; /* tree whose strings are templates; NULL: the event's document as JSON */
+    bool no_body;
+    const char
+        *sign_secret; /* NULL, or the name of the secret: sign: standard-webhooks */
+};
+
+struct target;
+
+/* Returns owned or NULL with a sentence. known_secret as in template_compile. */
+struct target *target_new(const struct target_options *options,
+                          bool (*known_secret)(void *arg, const char *name), void *arg,
+                          struct err *err);
+void target_free(struct target *target);
+const char *target_name(const struct target *target);
+const char *target_host(const struct target *target); /* "https://argocd.acme.io:443" */
+
+/* One request, made ready. Owns its memory; the http_call borrows from it. */
+struct target_request {
+    struct str arena; /* all text, NUL-separated */
+    const char *method;
+    const char *url;
+    struct http_header headers[TARGET_HEADERS_MAX];
+    size_t header_count;
+    const char *body;
+    size_t body_len;
+};
+
+/* Make the request of one attempt. The attempts of a unit differ only in the signature's
+ * timestamp. Adds, unless configuration set them: content-type, idempotency-key
+ * ("<target>/<event id>", bytes outside 0x21-0x7e percent-encoded), traceparent (a child
+ * of the event's, or a new trace), user-agent. wall_s   for signatures. secret NULL:
+ * masked, for explain. Returns 0, -ENOENT (the event lacks a field), -EBADMSG (a value
+ * may not stand in a header or url), -EINVAL (too long). */
+int target_request_make(const struct target *target, const struct event *ev,
+                        int64_t wall_s, template_secret_fn *secret, void *arg,
+                        struct target_request *request, struct err *err);
+void target_request_release(struct target_request *request);
+
+#endif

@@ -1,0 +1,36 @@
+/* Hashes, MACs, randomness: the one door to libcrypto. Any thread. */
+#ifndef WIRE_CRYPTO_H
+#define WIRE_CRYPTO_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { CRYPTO_SHA256_LEN = 32, CRYPTO_HEX128_LEN = 33, CRYPTO_UUID_LEN = 37 };
+
+struct crypto_piece {
+    const char *data; /* NULL counts as absent, which differs from empty */
+    size_t len;
+};
+
+/* SHA-256 over the pieces, each framed by its length, so that no two lists of pieces
+ * collide by shifting bytes. The first 128 bits as 32 lower-case hex digits and NUL. */
+void crypto_hash128(const struct crypto_piece *pieces, size_t n,
+                    char hex[CRYPTO_HEX128_LEN]);
+
+void crypto_sha256(const void *data, size_t len, unsigned char out[CRYPTO_SHA256_LEN]);
+void crypto_hmac_sha256(const void *key, size_t key_len, const void *data, size_t len,
+                        unsigned char out[CRYPTO_SHA256_LEN]);
+
+/* Standard alphabet with padding. out must hold 4 * ((len + 2) / 3) + 1 bytes. */
+void crypto_base64(const void *data, size_t len, char *out);
+/* Returns the number of bytes written or -EINVAL. out must hold 3 * (strlen / 4) + 3
+ * bytes. */
+int crypto_unbase64(const char *text, unsigned char *out);
+
+void crypto_random(void *out, size_t len);
+uint64_t crypto_random_u64(void);
+void crypto_uuid7(int64_t wall_ms, char text[CRYPTO_UUID_LEN]);
+
+const char *crypto_library_version(void);
+
+#endif

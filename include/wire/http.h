@@ -1,0 +1,143 @@
+/* HTTP calls on one loop thread: epoll over libcurl multi handles of at most 64 calls
+ * each.
+ *
+ * A call is started from any thread with a not-before time and ends with `done`, which
+ * runs on the loop exactly once for every started call, also at stop. Nothing sleeps: a
+ * grant in the future and a retry's backoff are a call started at t. The call's memory is
+ * the caller's from before http_start until done returns; strings in it are borrowed for
+ * the same time.
+ *
+ * Bounded: calls running in the process (in_flight), calls running per pool (a target),
+ * the header and body bytes kept. TLS is verified, redirects are not followed, no proxy
+ * is taken from the environment, link-local and cloud metadata addresses are refused at
+ * connect whatever a name resolves to, no compression is asked for.
+ *
+ * Why shards: libcurl walks a multi handle's whole connection list to find an idle one;
+ * wide handles get slower with width (measured, 7.88.1). */
+#ifndef WIRE_HTTP_H
+#define WIRE_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/metrics.h"
+
+struct http;      /* the loop */
+struct http_pool; /* calls to one downstream share a pool */
+
+enum {
+    HTTP_BODY_KEPT_MAX =
+        16 * 1024, /* of an answer; more is read away up to HTTP_BODY_READ_MAX */
+    HTTP_BODY_READ_MAX = 1024 * 1024, /* then the call ends with HTTP_END_TOO_LARGE */
+    HTTP_HEADER_BYTES_MAX = 64 * 1024,
+    HTTP_SHARD_CALLS = 64,
+    HTTP_ERROR_MAX = 160,
+};
+
+/* How far a call got. What matters to a retry is whether the target can have seen the
+ * request. */
+enum http_end {
+    HTTP_END_ANSWERED, /* a status line and headers arrived; body possibly cut */
+    HTTP_END_RECALLED, /* not started: http_recall or stop came first */
+    HTTP_END_STALE,    /* not started: may_start said no */
+    HTTP_END_REFUSED, /* not sent and never will be: bad URL, forbidden address, scheme */
+    HTTP_END_NOT_SENT,  /* resolve, connect or TLS failed or timed out: no request byte
+                           left */
+    HTTP_END_UNCERTAIN, /* sent in whole or part, then timeout, reset or garbage */
+    HTTP_END_TOO_LARGE, /* answered, but header or body passed its bound; status is valid
+                         */
+};
+
+struct http_header {
+    const char *name;
+    const char *value;
+};
+
+struct http_call {
+    /* set by the caller */
+    struct http_pool *pool;
+    const char *method; /* "POST" */
+    const char *url;
+    const struct http_header *headers;
+    size_t header_count;
+    const char *body; /* NULL: none */
+    size_t body_len;
+    int64_t timeout_ms;         /* the whole call, from its real start */
+    int64_t connect_timeout_ms; /* resolve, connect and TLS */
+    int64_t not_before_ms;      /* monotonic; 0 or the past: as soon as there is room */
+    bool (*may_start)(
+        struct http_call *call); /* NULL: always. On the loop, at the real start */
+    void (*done)(
+        struct http_call *call); /* on the loop; never blocks; may free the call */
+    void *arg;
+
+    /* set by the loop, readable in done */
+    enum http_end end;
+    int status;             /* 0 when there was none */
+    int64_t started_ms;     /* monotonic; 0 when it never started */
+    int64_t ended_ms;       /* monotonic */
+    int64_t retry_after_ms; /* the header in either form as a duration from now; -1:
+                               absent or bad */
+    const char *answer;     /* first bytes of the body, NUL-ended; valid in done only */
+    size_t answer_len;
+    char error[HTTP_ERROR_MAX]; /* "connect: Connection refused"; "" when answered */
+
+    /* owned by the loop */
+    struct http_call *next;
+    struct http_call *prev;
+    int heap_index;
+    int state;
+    void *transfer;
+    struct str *answer_headers; /* raw header lines, for http_answer_header */
+};
+
+struct http_options {
+    int in_flight;           /* 1..4096: calls running in this process at a time */
+    const char *ca_file;     /* NULL: the system's */
+    const char *user_agent;  /* "sluice/0.1" */
+    struct metrics *metrics; /* may be NULL */
+};
+
+struct http *http_start(const struct http_options *options, struct err *err);
+
+/* Every call that has not started is ended with HTTP_END_RECALLED, running ones are
+ * aborted (their end says so: NOT_SENT or UNCERTAIN); returns after all done functions
+ * and the thread have ended. */
+void http_stop(struct http *http);
+
+/* A pool bounds the calls running to one downstream and may narrow the addresses it
+ * connects to. name    for logs. max_running  1..in_flight. public_only  refuse loopback,
+ * private, CGNAT and unique-local addresses too. The pool lives until http_stop. */
+struct http_pool *http_pool_new(struct http *http, const char *name, int max_running,
+                                bool public_only);
+
+/* Hand a call to the loop. Any thread, also from a done function. After http_stop began
+ * the call is ended at once as RECALLED. */
+void http_submit(struct http *http, struct http_call *call);
+
+/* Ask that a call which has not started never does: it ends as RECALLED. One that runs is
+ * left to run. Asynchronous; any thread, while the call is certain not to be freed (its
+ * waitgroup is held). */
+void http_recall(struct http *http, struct http_call *call);
+
+/* End a running call too, as if its timeout had passed. Asynchronous, like http_recall.
+ */
+void http_abort(struct http *http, struct http_call *call);
+
+/* A header of the answer, first one, name without case; NULL if absent. In done only;
+ * valid there. */
+const char *http_answer_header(const struct http_call *call, const char *name,
+                               char *buffer, size_t buffer_len);
+
+int http_running(struct http *http); /* calls on the wire now */
+
+/* Split a URL and check it. Returns 0 or -EINVAL with a sentence.
+ * scheme, host: buffers of 16 and 256 bytes; port: out. */
+int http_url_check(const char *url, char scheme[16], char host[256], int *port,
+                   struct err *err);
+
+const char *http_library_version(void);
+
+#endif

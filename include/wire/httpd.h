@@ -1,0 +1,65 @@
+/* A small HTTP/1.1 server on its own thread: the one door to libmicrohttpd (epoll).
+ *
+ * For the admin port and for mock-cd. Bounded: connections, header and body bytes, idle
+ * time. A handler answers at once or later, from any thread. Bodies are read whole before
+ * the handler runs; forms are never parsed (libmicrohttpd's form parser had
+ * CVE-2023-27371). */
+#ifndef WIRE_HTTPD_H
+#define WIRE_HTTPD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct httpd;
+struct httpd_request; /* lives from the handler's call until its reply was handed over */
+
+struct httpd_options {
+    const char *address; /* "127.0.0.1" */
+    int port;            /* 0: any free one */
+    int port_tries;      /* when taken, try so many following ports; 0: none */
+    int connections_max;
+    size_t body_max;    /* larger requests get 413 */
+    int idle_timeout_s; /* 0: none */
+    int threads;        /* 1: one loop; more: a pool (mock-cd under load) */
+    void (*handle)(void *arg, struct httpd_request *request);
+    void (*aborted)(
+        void *arg,
+        struct httpd_request *request); /* peer left before the reply; may be NULL */
+    void *arg;
+};
+
+/* Returns NULL with a sentence (address in use, not permitted, bad address). */
+struct httpd *httpd_start(const struct httpd_options *options, struct err *err);
+void httpd_stop(
+    struct httpd *httpd); /* open requests are dropped; returns when the threads ended */
+int httpd_port(const struct httpd *httpd);
+
+const char *httpd_method(const struct httpd_request *r);
+const char *httpd_path(const struct httpd_request *r); /* decoded, without query */
+const char *httpd_query(const struct httpd_request *r,
+                        const char *name); /* NULL when absent */
+const char *httpd_header(const struct httpd_request *r,
+                         const char *name); /* NULL when absent */
+const char *httpd_body(const struct httpd_request *r, size_t *len);
+void httpd_each_header(const struct httpd_request *r,
+                       void (*fn)(void *arg, const char *name, const char *value),
+                       void *arg);
+
+/* headers: name, value, name, value, ..., NULL. The body is copied. Exactly once per
+ * request; any thread. */
+void httpd_reply(struct httpd_request *r, int status, const char *const *headers,
+                 const char *body, size_t len);
+
+/* Misbehave, for mock-cd: cut the connection with a reset, or never answer (the request
+ * is held until the peer leaves or httpd_stop), or answer with a body that trickles one
+ * byte per `every_ms` for ever. */
+void httpd_reset(struct httpd_request *r);
+void httpd_hang(struct httpd_request *r);
+void httpd_trickle(struct httpd_request *r, int status, int64_t every_ms);
+
+const char *httpd_library_version(void);
+
+#endif

@@ -1,0 +1,54 @@
+/* JSON with limits: the one place that parses, prints and bounds documents.
+ *
+ * json-c's value type is our document type and may be passed around and read with
+ * json-c's accessors, which is why this header includes them; parsing and printing happen
+ * only here. json-c in its strict mode still takes duplicate keys, NaN and single quotes
+ * (measured, 0.16), so a checker of our own runs over the bytes first; what it accepts is
+ * RFC 8259 with unique names per object. Plain data: one thread at a time. */
+#ifndef WIRE_JSON_H
+#define WIRE_JSON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <json-c/json_object.h>
+
+#include "base/err.h"
+#include "base/str.h"
+
+enum { JSON_DEPTH_MAX = 32, JSON_BYTES_MAX = 8 * 1024 * 1024, JSON_NUMBER_MAX = 64 };
+
+/* Parse one whole document.
+ *
+ * doc  out: returns owned (json_free).
+ * Returns 0, or -EBADMSG with a sentence that names the JSON pointer and the byte offset
+ * of the fault: bad UTF-8, duplicate name, too deep, too large, trailing bytes, NaN, a
+ * number too long. */
+int json_parse(const char *bytes, size_t len, struct json_object **doc, struct err *err)
+    __attribute__((warn_unused_result));
+
+void json_free(struct json_object *doc); /* NULL allowed */
+
+/* Append the document, compact, slashes not escaped. */
+void json_print(struct json_object *doc, struct str *out);
+void json_print_pretty(struct json_object *doc, struct str *out);
+
+/* RFC 6901 look-up. Returns borrowed, or NULL when absent (or JSON null). pointer: "" or
+ * "/a/b/0". */
+struct json_object *json_at(struct json_object *doc, const char *pointer);
+
+/* The string member at a pointer. Returns borrowed, NULL when absent, null or not a
+ * string; len may be NULL. A string with an embedded NUL counts as not a string. */
+const char *json_string_at(struct json_object *doc, const char *pointer, size_t *len);
+
+/* A scalar at a pointer as text (numbers and booleans as JSON prints them). Returns owned
+ * or NULL. */
+char *json_text_at(struct json_object *doc, const char *pointer);
+
+/* Copy a document deeply. Returns owned. */
+struct json_object *json_copy(struct json_object *doc);
+
+const char *json_library_version(void);
+
+#endif
