@@ -5,6 +5,11 @@ CFLAGS ?= -O2 -g
 WERROR ?= 0
 SAN ?=
 PREFIX ?= /usr/local
+KAFKA ?= 3.9.1
+ONLY ?=
+V ?=
+Q := $(if $(V),,@)
+SAY = $(if $(V),,@echo '  $(1)  $@')
 PKGS := rdkafka hiredis json-c libcurl libmicrohttpd yaml-0.1 libcrypto
 BUILD := build$(if $(SAN),/$(SAN))
 VERSION := 0.1.0
@@ -32,40 +37,134 @@ PRODUCER_OBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard producer/*.c))
 UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/unit/%)
 
-.PHONY: all unit clean
+TOOL_BIN := $(patsubst tests/tools/%.c,$(BUILD)/tools/%,$(sort $(wildcard tests/tools/*.c)))
+BENCH_BIN := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(sort $(wildcard tests/bench/*.c)))
+DEPS := tests/tools/deps.sh
+SCENARIOS := python3 tests/e2e/run.py --build $(BUILD) --kafka $(KAFKA) $(if $(ONLY),--only '$(ONLY)')
+
+# Builds use every core. What takes long (tests, lint, bench) runs one thing at a time: it measures and waits.
+SUB = $(MAKE) --no-print-directory
+ONE_BY_ONE := test check check-real unit lint bench demo install
+ifneq (,$(filter $(ONE_BY_ONE),$(MAKECMDGOALS)))
+.NOTPARALLEL:
+endif
+ifeq (,$(filter -j%,$(MAKEFLAGS)))
+MAKEFLAGS += -j$(shell nproc)
+endif
+
+.PHONY: all unit unit-bins test check check-real lint bench demo install help clean tools print-flags need-build
 all: $(BUILD)/sluice-consumer $(BUILD)/sluice-producer
 
+# A library that is missing is said before the compiler trips over it.
+ifneq (0,$(shell pkg-config --exists $(PKGS) 2>/dev/null; echo $$?))
+need-build:
+	@AUTO_DEPS=0 $(DEPS) build
+$(LIB_OBJ) $(CONSUMER_OBJ) $(PRODUCER_OBJ): | need-build
+endif
+
 $(BUILD)/sluice-consumer: $(CONSUMER_OBJ) $(BUILD)/libsluice.a
-	$(CC) $(LDFLAGS_ALL) -o $@ $(CONSUMER_OBJ) $(BUILD)/libsluice.a $(LIBS_ALL)
+	$(call SAY,LD)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(CONSUMER_OBJ) $(BUILD)/libsluice.a $(LIBS_ALL)
 
 $(BUILD)/sluice-producer: $(PRODUCER_OBJ) $(BUILD)/libsluice.a
-	$(CC) $(LDFLAGS_ALL) -o $@ $(PRODUCER_OBJ) $(BUILD)/libsluice.a $(LIBS_ALL)
+	$(call SAY,LD)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(PRODUCER_OBJ) $(BUILD)/libsluice.a $(LIBS_ALL)
 
 $(BUILD)/libsluice.a: $(LIB_OBJ)
 	@rm -f $@
-	$(AR) rcs $@ $(LIB_OBJ)
+	$(call SAY,AR)
+	$(Q)$(AR) rcs $@ $(LIB_OBJ)
 
 $(BUILD)/obj/%.o: %.c | $(LUA_INC)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(DEPFLAGS) -c -o $@ $<
+	$(call SAY,CC)
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(DEPFLAGS) -c -o $@ $<
 
 # A Lua text becomes C string literals, one a line: #include "fleet/ledger_claim.lua.inc"
 $(BUILD)/gen/%.lua.inc: src/%.lua
 	@mkdir -p $(@D)
-	sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/"/' -e 's/$$/\\n"/' $< > $@
+	@sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/"/' -e 's/$$/\\n"/' $< > $@
 
 # A unit test is one cmocka program; `make unit T=ctx` runs one. The table of tests is read off the functions
 # named <module>__<expectation>.
 $(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libsluice.a
 	@mkdir -p $(@D)
 	@sed -n 's/^\(static \)\?void \([a-z0-9_]*__[a-z0-9_]*\)(void \*\*state).*/cmocka_unit_test(\2),/p' $< > $@.tests.inc
-	$(CC) $(CPPFLAGS_ALL) -DUNIT_TESTS='"$(abspath $@).tests.inc"' $(CFLAGS_ALL) $(DEPFLAGS) -MF $@.d -o $@ $< \
+	$(call SAY,CC)
+	$(Q)$(CC) $(CPPFLAGS_ALL) -DUNIT_TESTS='"$(abspath $@).tests.inc"' $(CFLAGS_ALL) $(DEPFLAGS) -MF $@.d -o $@ $< \
 	      $(LDFLAGS_ALL) $(BUILD)/libsluice.a $(LIBS_ALL) -lcmocka
 
-unit: $(if $(T),$(BUILD)/unit/test_$(T),$(UNIT_BIN))
-	@set -e; for t in $^; do echo "== $$t"; $$t; done
+UNITS := $(if $(T),$(BUILD)/unit/test_$(T),$(UNIT_BIN))
+unit-bins: $(UNITS)
+unit:
+	@+$(SUB) unit-bins
+	@SAN=$(SAN) VERBOSE=$(if $(T),1,0) tests/tools/unit.sh $(UNITS)
+
+# What tests need beside the product: build/tools/mock_kafka hosts librdkafka's mock cluster.
+tools: $(TOOL_BIN)
+$(BUILD)/tools/%: tests/tools/%.c $(BUILD)/libsluice.a
+	@mkdir -p $(@D)
+	$(call SAY,CC)
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(DEPFLAGS) -MF $@.d -o $@ $< $(LDFLAGS_ALL) $(BUILD)/libsluice.a $(LIBS_ALL)
+$(BUILD)/bench/%: tests/bench/%.c $(BUILD)/libsluice.a
+	@mkdir -p $(@D)
+	$(call SAY,CC)
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(DEPFLAGS) -MF $@.d -o $@ $< $(LDFLAGS_ALL) $(BUILD)/libsluice.a $(LIBS_ALL)
+
+# Offline, under two minutes: unit tests, command lines, and the scenarios that the mock cluster can show.
+test:
+	@$(DEPS) build test
+	@+$(SUB) all tools unit-bins
+	@SAN=$(SAN) tests/tools/unit.sh $(UNIT_BIN)
+	@$(SCENARIOS) --brokers none,mock
+
+# The same, and every scenario on a real Apache Kafka and a real Redis.
+check:
+	@$(DEPS) build real || [ "$${REQUIRE_REAL:-0}" = 0 ]
+	@+$(SUB) test
+	@+$(SUB) check-real
+check-real:
+	@+$(SUB) all tools
+	@$(SCENARIOS) --brokers real
+
+demo:
+	@$(DEPS) build demo
+	@+$(SUB) all
+	@$(BUILD)/sluice-consumer demo $(DEMO)
+
+lint:
+	@$(DEPS) build lint
+	@python3 tests/tools/lint.py --self-test
+	@python3 tests/tools/lint.py
+
+bench:
+	@$(DEPS) build test
+	@+$(SUB) all tools $(BENCH_BIN)
+	@BUILD=$(BUILD) tests/bench/run
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(BUILD)/sluice-consumer $(BUILD)/sluice-producer $(DESTDIR)$(PREFIX)/bin
+
+help:
+	@echo 'make              build/sluice-consumer and build/sluice-producer'
+	@echo 'make demo         the whole system in one command: no broker, no file to edit (DEMO="--for 20s")'
+	@echo 'make check        every test, also on a real Apache Kafka and Redis (KAFKA=4.1.2 for another version)'
+	@echo 'make test         unit tests and the mock suite: offline, under two minutes'
+	@echo 'make unit T=ctx   one unit test program; all without T'
+	@echo 'make check-real ONLY=stop   scenarios whose name contains a word'
+	@echo 'make lint         rooms, sizes, banned functions, clang-format, clang-tidy'
+	@echo 'make bench        throughput, CPU and memory, as ratios measured in one run'
+	@echo 'make install      to DESTDIR and PREFIX ($(PREFIX))'
+	@echo 'make clean        remove build/'
+	@echo 'SAN=asan, SAN=tsan   a build with a sanitizer, in build/asan or build/tsan; WERROR=1: warnings are errors; V=1: whole commands'
+	@echo 'demo, test, check, lint and bench first install what is missing with apt; AUTO_DEPS=0 prints the line instead'
 
 clean:
 	rm -rf build
 
--include $(LIB_OBJ:.o=.d) $(CONSUMER_OBJ:.o=.d) $(PRODUCER_OBJ:.o=.d) $(UNIT_BIN:=.d)
+# For clang-tidy.
+print-flags:
+	@echo '$(CPPFLAGS_ALL) -std=c11'
+
+-include $(LIB_OBJ:.o=.d) $(CONSUMER_OBJ:.o=.d) $(PRODUCER_OBJ:.o=.d) $(UNIT_BIN:=.d) $(TOOL_BIN:=.d) $(BENCH_BIN:=.d)
