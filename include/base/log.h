@@ -1,7 +1,8 @@
 /* Logs: one event per line on stderr; text on a terminal, JSON lines otherwise.
  *
- * A line is a fixed sentence plus typed fields. Lines of one call site that repeat within
- * 10 s are suppressed after the first few, counted, and summed up in one line afterwards.
+ * A line is a fixed sentence plus typed fields. DEBUG, WARN and ERROR lines of one call
+ * site that repeat within 10 s are suppressed after the first few, counted, and summed up
+ * in one line afterwards. INFO lines are never suppressed: one for each batch is wanted.
  * Control bytes are escaped, long values cut. A blocked or closed stderr drops lines and
  * counts them; it never blocks the caller for long and never ends the process. Never pass
  * a payload, a header value or a secret. Any thread. Never call with a lock held. */
@@ -35,11 +36,15 @@ struct log_site {
     uint32_t in_window;
     uint32_t suppressed;
     struct log_site *next;
-    const char *msg;
+    const char *msg; /* of the last suppressed line; borrowed for good: use literals */
+    enum log_level level;
     bool listed;
 };
 
-/* Call once before threads start. consumer: the name every line carries (NULL: none). */
+/* Call once before threads start; before it, INFO and above go out as text. Also makes
+ * the process ignore SIGPIPE, so that a closed stderr cannot end it.
+ *
+ * consumer  the name every line carries, copied; NULL for none. */
 void log_setup(enum log_level level, enum log_format format, const char *consumer);
 
 void log_write(struct log_site *site, enum log_level level, const char *msg,
@@ -49,9 +54,11 @@ void log_write(struct log_site *site, enum log_level level, const char *msg,
  * idles and once at exit. */
 void log_flush_suppressed(bool all);
 
-/* Lines by level since start, written and suppressed; for metrics. */
+/* Since start, for metrics. log_count has all lines of an enabled level, also those that
+ * were suppressed or dropped. */
 uint64_t log_count(enum log_level level);
-uint64_t log_count_suppressed(void);
+uint64_t log_count_suppressed(void); /* by repetition */
+uint64_t log_count_dropped(void);    /* stderr was full or closed */
 
 bool log_enabled(enum log_level level);
 
