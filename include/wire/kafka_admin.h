@@ -37,15 +37,4 @@ int kafka_topic_create(struct kafka_admin *admin, const char *name, int partitio
 int kafka_topic_config(struct kafka_admin *admin, const char *topic, const char *name,
                        int64_t until_ms, char *value, size_t value_len, struct err *err);
 
-/* --- librdkafka's own mock cluster, for the demo and the fast tests --- */
-struct kafka_mock;
-
-/* brokers 1..3. topics: name and partition count pairs. bootstrap: borrowed until close.
- */
-struct kafka_mock *kafka_mock_open(int brokers, struct err *err);
-void kafka_mock_topic(struct kafka_mock *mock, const char *name, int partitions);
-const char *kafka_mock_bootstrap(const struct kafka_mock *mock);
-void kafka_mock_broker(struct kafka_mock *mock, int broker, bool up);
-void kafka_mock_close(struct kafka_mock *mock);
-
 #endif
