@@ -52,7 +52,7 @@ ifeq (,$(filter -j%,$(MAKEFLAGS)))
 MAKEFLAGS += -j$(shell nproc)
 endif
 
-.PHONY: all unit unit-bins test check check-real lint bench demo install help clean tools print-flags need-build
+.PHONY: all unit unit-bins test check check-real lint bench demo install help clean tools gen print-flags need-build
 all: $(BUILD)/sluice-consumer $(BUILD)/sluice-producer
 
 # A library that is missing is said before the compiler trips over it.
@@ -164,6 +164,7 @@ clean:
 	rm -rf build
 
 # For clang-tidy.
+gen: $(LUA_INC)
 print-flags:
 	@echo '$(CPPFLAGS_ALL) -std=c11'
 
