@@ -2,9 +2,12 @@
  *
  * json-c's value type is our document type and may be passed around and read with
  * json-c's accessors, which is why this header includes them; parsing and printing happen
- * only here. json-c in its strict mode still takes duplicate keys, NaN and single quotes
- * (measured, 0.16), so a checker of our own runs over the bytes first; what it accepts is
- * RFC 8259 with unique names per object. Plain data: one thread at a time. */
+ * only here. json-c's own parser in its strict mode still takes duplicate keys, NaN and
+ * single quotes (measured, 0.16), so the bytes are read here, once and without recursion,
+ * and only the tree is json-c's. What is accepted is RFC 8259 with unique names per
+ * object (compared after unescaping), without U+0000 in names, without lone surrogates,
+ * without numbers beyond a double's range. Numbers print as they were written. Plain
+ * data: one thread at a time; printing writes into the document too. */
 #ifndef WIRE_JSON_H
 #define WIRE_JSON_H
 
@@ -12,12 +15,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <json-c/json_c_version.h>
 #include <json-c/json_object.h>
+#include <json-c/linkhash.h>
 
 #include "base/err.h"
 #include "base/str.h"
 
-enum { JSON_DEPTH_MAX = 32, JSON_BYTES_MAX = 8 * 1024 * 1024, JSON_NUMBER_MAX = 64 };
+enum {
+    JSON_DEPTH_MAX = 32,
+    JSON_BYTES_MAX = 8 * 1024 * 1024,
+    JSON_NUMBER_MAX = 64,
+    JSON_EXPONENT_MAX = 3, /* digits; nobody computes 1e999999 */
+    /* The tree may take this much, about: "{}," costs three bytes of text and 900 of
+     * memory. */
+    JSON_MEMORY_BASE = 1024 * 1024,
+    JSON_MEMORY_FACTOR = 24, /* times the text's length, on top */
+};
 
 /* Parse one whole document.
  *
