@@ -28,7 +28,14 @@ struct yaml_node {
     size_t count;
 };
 
+enum yaml_fault {
+    YAML_UNREADABLE, /* not YAML, not UTF-8, too deep, too large */
+    YAML_DUPLICATE,  /* a map has the name already; the first one stays */
+    YAML_UNWANTED,   /* anchors, aliases, tags, merge keys, a second document */
+};
+
 struct yaml_issue {
+    enum yaml_fault fault;
     int line;
     int column;
     char text[256];
@@ -39,14 +46,25 @@ struct yaml_issues {
     size_t count;
 };
 
-/* Parse a whole file's bytes. Returns the root (owned, yaml_free) or NULL when it cannot
- * be read at all; issues has every fault found, also beside a root. An empty document is
- * an empty map. */
+/* Parse a whole file's bytes. Returns the root (owned, yaml_node_free) or NULL when it
+ * cannot be read at all; issues has every fault found, also beside a root. An empty
+ * document is an empty map. */
 struct yaml_node *yaml_parse(const char *bytes, size_t len, struct yaml_issues *issues);
-void yaml_free(struct yaml_node *root);
+
+/* Not called yaml_free: libyaml exports that name, and would call ours. */
+void yaml_node_free(struct yaml_node *node); /* NULL allowed */
 
 /* The member of a map, or NULL. */
 struct yaml_node *yaml_get(const struct yaml_node *map, const char *key);
+
+/* Trees made by hand: overrides that look as if they had stood in a file. The text is
+ * copied. yaml_set takes the member, and frees what had that name before. */
+struct yaml_node *yaml_scalar_new(const char *text);
+struct yaml_node *yaml_map_new(void);
+struct yaml_node *yaml_list_new(void);
+void yaml_set(struct yaml_node *map, const char *key, struct yaml_node *member);
+void yaml_append(struct yaml_node *list, struct yaml_node *item);
+struct yaml_node *yaml_copy(const struct yaml_node *node);
 
 /* One scalar as YAML text that reads back as the same text (quoted when needed). Returns
  * owned. */
