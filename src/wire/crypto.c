@@ -1,0 +1,155 @@
+/* Design. Looking an algorithm up costs libcrypto more than hashing an event's id, so
+ * SHA-256 is fetched once and each thread keeps one digest context, freed at its end. */
+#include "wire/crypto.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/rand.h>
+
+#include "base/err.h"
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static EVP_MD *sha256;
+static pthread_key_t digest_key;
+
+static void free_digest(void *digest)
+{
+    EVP_MD_CTX_free(digest);
+}
+
+static void set_up(void)
+{
+    sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    ASSERT(sha256 != NULL);
+    MUST(pthread_key_create(&digest_key, free_digest));
+}
+
+/* This thread's digest context, begun. */
+static EVP_MD_CTX *digest_begin(void)
+{
+    MUST(pthread_once(&once, set_up));
+    EVP_MD_CTX *digest = pthread_getspecific(digest_key);
+    if (digest == NULL) {
+        digest = EVP_MD_CTX_new();
+        ASSERT(digest != NULL);
+        MUST(pthread_setspecific(digest_key, digest));
+    }
+    ASSERT(EVP_DigestInit_ex2(digest, sha256, NULL) == 1);
+    return digest;
+}
+
+static void digest_add(EVP_MD_CTX *digest, const void *data, size_t len)
+{
+    ASSERT(EVP_DigestUpdate(digest, data, len) == 1);
+}
+
+static void digest_end(EVP_MD_CTX *digest, unsigned char out[CRYPTO_SHA256_LEN])
+{
+    ASSERT(EVP_DigestFinal_ex(digest, out, NULL) == 1);
+}
+
+void crypto_sha256(const void *data, size_t len, unsigned char out[CRYPTO_SHA256_LEN])
+{
+    EVP_MD_CTX *digest = digest_begin();
+    digest_add(digest, data, len);
+    digest_end(digest, out);
+}
+
+static void write_hex(const unsigned char *bytes, size_t n, char *hex)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < n; i++) {
+        hex[2 * i] = digits[bytes[i] >> 4];
+        hex[2 * i + 1] = digits[bytes[i] & 15];
+    }
+    hex[2 * n] = 0;
+}
+
+void crypto_hash128(const struct crypto_piece *pieces, size_t n,
+                    char hex[CRYPTO_HEX128_LEN])
+{
+    EVP_MD_CTX *digest = digest_begin();
+    for (size_t i = 0; i < n; i++) {
+        bool absent = pieces[i].data == NULL;
+        uint64_t len = absent ? UINT64_MAX : pieces[i].len;
+        unsigned char frame[8];
+        for (size_t byte = 0; byte < sizeof frame; byte++) {
+            frame[byte] = (unsigned char)(len >> (56 - 8 * byte));
+        }
+        digest_add(digest, frame, sizeof frame);
+        if (!absent) {
+            digest_add(digest, pieces[i].data, pieces[i].len);
+        }
+    }
+    unsigned char full[CRYPTO_SHA256_LEN];
+    digest_end(digest, full);
+    write_hex(full, 16, hex);
+}
+
+void crypto_hmac_sha256(const void *key, size_t key_len, const void *data, size_t len,
+                        unsigned char out[CRYPTO_SHA256_LEN])
+{
+    ASSERT(key_len <= INT_MAX);
+    ASSERT(HMAC(EVP_sha256(), key, (int)key_len, data, len, out, NULL) != NULL);
+}
+
+void crypto_base64(const void *data, size_t len, char *out)
+{
+    ASSERT(len <= INT_MAX / 2);
+    EVP_EncodeBlock((unsigned char *)out, data, (int)len);
+}
+
+int crypto_unbase64(const char *text, unsigned char *out)
+{
+    /* libcrypto forgives blanks and stray padding: be stricter first. */
+    size_t len = strlen(text);
+    size_t digits = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                 "0123456789+/");
+    size_t padding = strspn(text + digits, "=");
+    if (len % 4 != 0 || digits + padding != len || padding > 2 || len > INT_MAX) {
+        return -EINVAL;
+    }
+    int written = EVP_DecodeBlock(out, (const unsigned char *)text, (int)len);
+    return written < 0 ? -EINVAL : written - (int)padding;
+}
+
+void crypto_random(void *out, size_t len)
+{
+    ASSERT(len <= INT_MAX);
+    ASSERT(RAND_bytes(out, (int)len) == 1);
+}
+
+uint64_t crypto_random_u64(void)
+{
+    uint64_t value;
+    crypto_random(&value, sizeof value);
+    return value;
+}
+
+void crypto_uuid7(int64_t wall_ms, char text[CRYPTO_UUID_LEN])
+{
+    unsigned char id[16];
+    crypto_random(id, sizeof id);
+    for (int i = 0; i < 6; i++) {
+        id[i] = (unsigned char)((uint64_t)wall_ms >> (40 - 8 * i));
+    }
+    id[6] = (unsigned char)(0x70 | (id[6] & 0x0F)); /* version 7 */
+    id[8] = (unsigned char)(0x80 | (id[8] & 0x3F)); /* variant of RFC 9562 */
+    char hex[33];
+    write_hex(id, sizeof id, hex);
+    snprintf(text, CRYPTO_UUID_LEN, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12,
+             hex + 16, hex + 20);
+}
+
+const char *crypto_library_version(void)
+{
+    return OpenSSL_version(OPENSSL_VERSION);
+}
