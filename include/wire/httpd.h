@@ -14,7 +14,9 @@
 #include "base/err.h"
 
 struct httpd;
-struct httpd_request; /* lives from the handler's call until its reply was handed over */
+/* Lives from the handler's call until it was decided (httpd_reply, reset, hang, trickle),
+ * whatever the peer and httpd_stop do meanwhile. */
+struct httpd_request;
 
 struct httpd_options {
     const char *address; /* "127.0.0.1" */
@@ -24,10 +26,12 @@ struct httpd_options {
     size_t body_max;    /* larger requests get 413 */
     int idle_timeout_s; /* 0: none */
     int threads;        /* 1: one loop; more: a pool (mock-cd under load) */
+    /* On a loop thread; must not block. Decides now or leaves it to any thread. */
     void (*handle)(void *arg, struct httpd_request *request);
-    void (*aborted)(
-        void *arg,
-        struct httpd_request *request); /* peer left before the reply; may be NULL */
+    /* The peer left (or shut down its sending side) or the server stops before the
+     * decision, which is still due and then has no effect. On a thread of its own; may
+     * be NULL. */
+    void (*aborted)(void *arg, struct httpd_request *request);
     void *arg;
 };
 
@@ -48,8 +52,9 @@ void httpd_each_header(const struct httpd_request *r,
                        void (*fn)(void *arg, const char *name, const char *value),
                        void *arg);
 
-/* headers: name, value, name, value, ..., NULL. The body is copied. Exactly once per
- * request; any thread. */
+/* Exactly one of these four per request decides it; any thread, also after httpd_stop.
+ * headers: name, value, name, value, ..., NULL; NULL for none; one with a line break is
+ * left out. The body is copied; it is not sent in answer to HEAD. */
 void httpd_reply(struct httpd_request *r, int status, const char *const *headers,
                  const char *body, size_t len);
 
