@@ -74,7 +74,8 @@ struct kafka_options {
                             the end */
     enum kafka_gap on_gap;   /* committed offset out of range: go on from the first there
                                 is, or hold */
-    uint64_t prefetch_bytes; /* for the whole process, divided by the partition count */
+    uint64_t prefetch_bytes; /* for the whole process, divided by partition_count */
+    int partition_count;     /* of all topics together */
     int64_t revoke_drain_ms;
     const struct kafka_property *properties;
     size_t property_count;
