@@ -97,12 +97,11 @@ struct kafka_options {
 };
 
 enum kafka_state {
-    KAFKA_CONNECTING, /* no broker reached yet */
-    KAFKA_JOINING,    /* reached, no assignment yet */
-    KAFKA_RUNNING,    /* assigned (possibly no partition) */
-    KAFKA_FENCED,     /* another member has our static id, or a fatal error: stop now */
-    KAFKA_REFUSED,    /* authentication or authorization refused */
-    KAFKA_NO_TOPIC,   /* the source topic does not exist */
+    KAFKA_JOINING,  /* no assignment yet */
+    KAFKA_RUNNING,  /* assigned (possibly no partition) */
+    KAFKA_FENCED,   /* another member has our static id, or a fatal error: stop now */
+    KAFKA_REFUSED,  /* authentication or authorization refused */
+    KAFKA_NO_TOPIC, /* the source topic does not exist */
 };
 
 /* Make the client and start the poll thread: it waits for a broker by itself and says so

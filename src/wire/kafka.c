@@ -369,7 +369,6 @@ struct kafka_consumer *kafka_consumer_start(const struct kafka_options *options,
         consumer_free(c);
         return NULL;
     }
-    atomic_store(&c->state, KAFKA_JOINING);
     MUST(pthread_create(&c->thread, NULL, poll_main, c));
     return c;
 }
