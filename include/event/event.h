@@ -39,7 +39,7 @@ enum event_field {
     EVENT_SOURCE,
     EVENT_ID,
     EVENT_TIME,
-    EVENT_KEY, /* the record's key as text */
+    EVENT_KEY, /* the record's key; absent when it is no clean text */
     EVENT_FIELD_COUNT,
 };
 const char *event_field_name(enum event_field field); /* "run_url" */
@@ -86,7 +86,7 @@ enum event_outcome {
 
 /* Reasons are short words for metrics ("tombstone", "failure-event", "not-success",
  * "other-type", "bad-json", "bad-utf8", "invalid-field", "missing-field",
- * "unsupported-version", "too-large"). */
+ * "unsupported-version", "unsupported-format", "too-large"). */
 struct event_reason {
     char word[32];
     char text[ERR_TEXT_MAX]; /* a sentence that names the JSON pointer; no value of a
@@ -94,9 +94,9 @@ struct event_reason {
 };
 
 /* Decode a record.
- * ev      out: initialised on EVENT_OK, and as far as known (id at least, if possible) on
- * EVENT_BAD; event_release in every case. Never crashes, whatever the bytes; bounded CPU
- * and memory. */
+ * ev      out: initialised; on EVENT_BAD as far as known, with "topic/partition/offset"
+ * as its id when it has none. event_release in every case. Never crashes, whatever the
+ * bytes; bounded CPU and memory. */
 enum event_outcome event_decode(const struct event_input *input, struct event *ev,
                                 struct event_reason *reason);
 void event_release(struct event *ev);
@@ -112,8 +112,8 @@ size_t event_validate(const struct event_input *input,
  * is replaced by its size and hash. out: returns owned bytes. */
 void event_redact(const char *value, size_t len, struct str *out);
 
-/* The id for an event that has none: from repo, commit, pipeline and run. text: 33 bytes.
- */
+/* The id for an event that has none: from repo, commit, pipeline and run (NULL: absent).
+ * text: 33 bytes. */
 void event_derive_id(const char *repo, const char *commit, const char *pipeline,
                      const char *run, char text[33]);
 

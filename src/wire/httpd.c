@@ -239,9 +239,9 @@ static enum MHD_Result copy_pair(void *arg, enum MHD_ValueKind kind, const char 
 
 static struct MHD_Response *response_of(const char *body, size_t len)
 {
-    void *bytes = (void *)(uintptr_t)(body ? body : "");
     struct MHD_Response *response =
-        MHD_create_response_from_buffer(len, bytes, MHD_RESPMEM_MUST_COPY);
+        MHD_create_response_from_buffer(len, (void *)(body ? body : ""),
+                                        MHD_RESPMEM_MUST_COPY);
     ASSERT(response);
     return response;
 }
@@ -320,6 +320,7 @@ static enum MHD_Result handle(struct httpd_request *r, const char *method,
     MUST(pthread_mutex_unlock(&httpd->mu));
     if (tell) {
         tell_aborted(r);
+        return MHD_NO;
     }
     return decided ? carry_out(r) : MHD_YES;
 }

@@ -54,11 +54,14 @@ static int listen_port(const char *address, int port, struct err *err)
 
 static int bound_port(int fd)
 {
-    struct sockaddr_storage name;
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } name = {0};
     socklen_t len = sizeof name;
-    MUST(getsockname(fd, (struct sockaddr *)&name, &len));
-    return ntohs(name.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&name)->sin6_port
-                                            : ((struct sockaddr_in *)&name)->sin_port);
+    MUST(getsockname(fd, &name.any, &len));
+    return ntohs(name.any.sa_family == AF_INET6 ? name.v6.sin6_port : name.v4.sin_port);
 }
 
 int httpd_socket_listen(const char *address, int port, int port_tries, int *bound,

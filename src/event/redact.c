@@ -1,0 +1,152 @@
+#include "event/redact.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/mem.h"
+#include "wire/crypto.h"
+
+static const char name[] = "gitOptions";
+static const char cut_text[] = "[credentials cut out]";
+static const char base64_name[] = "data_base64";
+
+enum { NAME_LEN = sizeof(name) - 1, HEX_MAX = 2 * CRYPTO_SHA256_LEN + 1 };
+
+/* Is the name in here, letters of either case? quoted: followed by what ends a name in
+ * JSON text. */
+static bool names_credentials(const char *bytes, size_t len, bool quoted)
+{
+    for (size_t i = 0; i + NAME_LEN <= len; i++) {
+        if ((bytes[i] | 0x20) != 'g' || strncasecmp(bytes + i, name, NAME_LEN) != 0) {
+            continue;
+        }
+        char next = i + NAME_LEN < len ? bytes[i + NAME_LEN] : '"';
+        if (!quoted || next == '"' || next == '\\') {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool redact_suspects(const char *bytes, size_t len)
+{
+    return memchr(bytes, '\\', len) != NULL || names_credentials(bytes, len, false) ||
+           memmem(bytes, len, base64_name, sizeof(base64_name) - 1) != NULL;
+}
+
+static bool string_hides(const char *text, size_t len)
+{
+    if (names_credentials(text, len, true)) {
+        return true;
+    }
+    /* JSON text inside a string may itself spell the name with escapes */
+    const char *first = memchr(text, '{', len);
+    if (first == NULL || memchr(text, '\\', len) == NULL) {
+        return false;
+    }
+    struct json_object *inner = NULL;
+    if (json_parse(text, len, &inner, NULL) != 0) {
+        return false;
+    }
+    bool found = redact_document(inner);
+    json_free(inner);
+    return found;
+}
+
+static bool base64_hides(const char *text)
+{
+    unsigned char *bytes = mem_alloc(3 * (strlen(text) / 4) + 3);
+    int n = crypto_unbase64(text, bytes);
+    bool hides = n > 0 && names_credentials((const char *)bytes, (size_t)n, false);
+    if (n > 0 && !hides) {
+        hides = string_hides((const char *)bytes, (size_t)n);
+    }
+    free(bytes);
+    return hides;
+}
+
+static bool redact_string(struct json_object *node, bool base64)
+{
+    const char *text = json_object_get_string(node);
+    size_t len = (size_t)json_object_get_string_len(node);
+    if (!string_hides(text, len) && !(base64 && base64_hides(text))) {
+        return false;
+    }
+    json_object_set_string_len(node, cut_text, sizeof(cut_text) - 1);
+    return true;
+}
+
+static bool redact_value(struct json_object *node, bool base64);
+
+static bool redact_object(struct json_object *node)
+{
+    bool found = false;
+    json_object_object_foreach(node, key, value)
+    {
+        if (strcasecmp(key, name) == 0) {
+            json_object_object_del(node, key); /* allowed for the current member */
+            found = true;
+        } else if (redact_value(value, strcmp(key, base64_name) == 0)) {
+            found = true;
+        }
+    }
+    return found;
+}
+
+/* Recursion is bounded by JSON_DEPTH_MAX. */
+static bool redact_value(struct json_object *node, bool base64)
+{
+    bool found = false;
+    if (json_object_is_type(node, json_type_object)) {
+        return redact_object(node);
+    }
+    if (json_object_is_type(node, json_type_string)) {
+        return redact_string(node, base64);
+    }
+    if (json_object_is_type(node, json_type_array)) {
+        size_t n = json_object_array_length(node);
+        for (size_t i = 0; i < n; i++) {
+            found = redact_value(json_object_array_get_idx(node, i), false) || found;
+        }
+    }
+    return found;
+}
+
+bool redact_document(struct json_object *doc)
+{
+    return redact_value(doc, false);
+}
+
+static void put_size_and_hash(const char *bytes, size_t len, struct str *out)
+{
+    unsigned char sum[CRYPTO_SHA256_LEN];
+    crypto_sha256(bytes, len, sum);
+    str_addf(out,
+             "{\"sluice-cut\":\"unreadable, may hold credentials\",\"bytes\":%zu,"
+             "\"sha256\":\"",
+             len);
+    for (size_t i = 0; i < sizeof(sum); i++) {
+        str_addf(out, "%02x", sum[i]);
+    }
+    str_add(out, "\"}");
+}
+
+void redact_bytes(const char *bytes, size_t len, struct str *out)
+{
+    struct json_object *doc = NULL;
+    if (!redact_suspects(bytes, len)) {
+        str_put(out, bytes, len);
+    } else if (json_parse(bytes, len, &doc, NULL) == 0) {
+        if (redact_document(doc)) {
+            json_print(doc, out);
+        } else {
+            str_put(out, bytes, len);
+        }
+        json_free(doc);
+    } else if (names_credentials(bytes, len, false)) {
+        put_size_and_hash(bytes, len, out);
+    } else {
+        str_put(out, bytes, len);
+    }
+}
