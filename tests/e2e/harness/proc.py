@@ -91,5 +91,8 @@ class Child:
         with open(self.log_path, encoding="utf-8", errors="replace") as f:
             return f.read()
 
+    def wait_log(self, text, timeout_s=20):
+        wait_for(lambda: text in self.log(), timeout_s, f"{self.name} to log '{text}'", pause_s=0.02, alive=[self])
+
     def last_lines(self, count=3):
         return " | ".join(self.log().splitlines()[-count:])[-600:]

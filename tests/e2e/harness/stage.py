@@ -2,6 +2,7 @@
 import json
 import os
 import subprocess
+import threading
 import time
 
 from . import checker
@@ -18,11 +19,16 @@ RETRY_PARTITIONS = 3
 MOCK_SESSION = {"session.timeout.ms": 3000, "heartbeat.interval.ms": 500}
 
 
-def event(number, app="shop", **fields):
+def event(number, app=None, **fields):
     """Sluice's flat JSON; the deploy fields follow the number."""
+    app = app or f"app-{number % 40}"
     body = {"id": f"e-{number:05d}", "app": app, "repo": f"acme/{app}", "branch": "main", "commit": f"{number:040x}",
             "image": f"registry.local/{app}:{number}", "pipeline": "ci", "run": str(number)}
     return {**body, **fields}
+
+
+def events(count, first=0, **fields):
+    return [event(n, **fields) for n in range(first, first + count)]
 
 
 class Stage:
@@ -101,12 +107,14 @@ class Stage:
 
     def wait_group(self, timeout_s=60):
         """Until exactly the running workers share all partitions of the source topic."""
-        names = sorted(w.name for w in self.alive())
         if self.kafka.kind == "mock":
             for worker in self.alive():
                 worker.wait_ready(timeout_s)
-            return
+        else:
+            self.wait_members(sorted(w.name for w in self.alive()), timeout_s)
 
+    def wait_members(self, names, timeout_s):
+        """Until exactly these share all partitions of the source topic, as a real broker sees it."""
         def shared():
             state, members = self.quietly(lambda: self.kafka.client.group(self.group)) or ("", {})
             mine = [p for parts in members.values() for t, p in parts if t == self.topic]
@@ -123,15 +131,15 @@ class Stage:
 
     # --- events in, by kcat ---
 
-    def publish(self, events, topic=None, options=()):
+    def publish(self, batch, topic=None, options=()):
         """All at once; each event's key is its app."""
-        self.published += events
-        text = "".join(f"{e['app']}\t{json.dumps(e)}\n" for e in events)
+        self.published += batch
+        text = "".join(f"{e['app']}\t{json.dumps(e)}\n" for e in batch)
         self.kcat("-P", "-t", topic or self.topic, "-K", "\t", *options, stdin=text.encode())
 
     def stream(self, events, per_second):
-        """A kcat that publishes at a pace; returns the process. Call pace() on it from the scenario's loop."""
-        return Stream(self, events, per_second)
+        """A kcat that publishes at a pace while the scenario goes on; cut() or finish() it."""
+        return self.also(Stream(self, events, per_second))
 
     def kcat(self, *arguments, stdin=None):
         out = subprocess.run(["kcat", "-q", "-b", self.kafka.bootstrap, *arguments], input=stdin, capture_output=True,
@@ -151,8 +159,8 @@ class Stage:
 
     # --- questions ---
 
-    def units(self, events=None):
-        return [f"{t}/{e['id']}" for e in (self.published if events is None else events) for t in self.target_names]
+    def units(self, of=None):
+        return [f"{t}/{e['id']}" for e in (self.published if of is None else of) for t in self.target_names]
 
     def lag(self):
         """Records of the source topic that are not committed; None while the broker does not answer."""
@@ -190,6 +198,10 @@ class Stage:
         """From now on, calls of this worker (None: anyone) that are open or just answered may happen again."""
         t = time.monotonic_ns()
         self.excuses.append(checker.Excuse(worker, t - before_ms * checker.MS, until_ns or t, why))
+
+    def open_calls(self, worker):
+        """Units with a call of this worker that the target has not answered yet."""
+        return {r.key for r in self.target.requests() if r.worker == worker and not r.answered_ns}
 
     def judge(self, excused_max=0, dead=(), units=None, lag_by_kafka=False):
         """Every unit called exactly once or dead; at most so many twice with an excuse; books and offsets agree."""
@@ -239,26 +251,39 @@ class Stage:
 
 
 class Stream:
-    """kcat reading from a pipe: events at a pace, from the scenario's own loop."""
+    """kcat reading from a pipe that a thread fills at a pace, until there are no more events or it is cut."""
 
-    def __init__(self, stage, events, per_second):
-        self.stage, self.events, self.per_second = stage, events, per_second
-        self.sent, self.began = 0, now()
+    def __init__(self, stage, batch, per_second):
+        self.stage, self.batch, self.per_second, self.sent = stage, batch, per_second, 0
+        self.cut_now = threading.Event()
         self.process = subprocess.Popen(["kcat", "-q", "-b", stage.kafka.bootstrap, "-P", "-t", stage.topic, "-K", "\t",
                                          "-X", "linger.ms=5"], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.thread = threading.Thread(target=self._fill, daemon=True)
+        self.thread.start()
 
-    def pace(self):
-        """Publish what is due by now. Returns False when all events are out."""
-        due = min(len(self.events), int((now() - self.began) * self.per_second))
-        for e in self.events[self.sent:due]:
-            self.process.stdin.write(f"{e['app']}\t{json.dumps(e)}\n".encode())
-        self.process.stdin.flush()
-        self.stage.published += self.events[self.sent:due]
-        self.sent = due
-        return self.sent < len(self.events)
+    def _fill(self):
+        began = now()
+        while self.sent < len(self.batch) and not self.cut_now.wait(0.02):
+            due = min(len(self.batch), int((now() - began) * self.per_second))
+            for e in self.batch[self.sent:due]:
+                self.process.stdin.write(f"{e['app']}\t{json.dumps(e)}\n".encode())
+            self.process.stdin.flush()
+            self.sent = due
 
-    def close(self):
-        """No more; returns when the broker has acknowledged all of it."""
+    def cut(self):
+        """Publish no more; returns when the broker has acknowledged what was sent: how many were not."""
+        self.cut_now.set()
+        return self.finish()
+
+    def finish(self):
+        self.thread.join()
         _, errors = self.process.communicate(timeout=60)
         if self.process.returncode != 0 or errors:
             raise Failure(f"kcat: {errors.decode(errors='replace')[-300:]}")
+        self.stage.published += self.batch[:self.sent]
+        return len(self.batch) - self.sent
+
+    def stop(self):
+        self.cut_now.set()
+        self.process.kill()
+        self.process.wait()
