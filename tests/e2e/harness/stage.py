@@ -242,6 +242,11 @@ class Stage:
         return now() - began
 
     @staticmethod
+    def resident_mb(child):
+        with open(f"/proc/{child.pid}/statm", encoding="ascii") as f:
+            return int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+    @staticmethod
     def demand(fact, sentence):
         if not fact:
             raise Failure(sentence)

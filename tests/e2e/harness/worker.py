@@ -16,7 +16,7 @@ class Worker(Child):
         self.config_path = os.path.join(folder, f"{name}.yaml")
         with open(self.config_path, "w", encoding="utf-8") as f:
             f.write(to_yaml(config))
-        env = {"SLUICE_HTTP_LISTEN": f"127.0.0.1:{self.port}"}
+        env = {} if "http" in config else {"SLUICE_HTTP_LISTEN": f"127.0.0.1:{self.port}"}
         super().__init__(name, [program, "run", "-c", self.config_path], os.path.join(folder, f"{name}.log"), env)
 
     def get(self, path, timeout_s=5):
