@@ -172,6 +172,7 @@ clean:
 # For clang-tidy.
 gen: $(LUA_INC)
 print-flags:
-	@echo '$(CPPFLAGS_ALL) -std=c11'
+	$(info $(CPPFLAGS_ALL) -std=c11)
+	@:
 
 -include $(LIB_OBJ:.o=.d) $(CONSUMER_OBJ:.o=.d) $(PRODUCER_OBJ:.o=.d) $(UNIT_BIN:=.d) $(TOOL_BIN:=.d) $(BENCH_BIN:=.d)
