@@ -10,7 +10,11 @@
  * Bounded: calls running in the process (in_flight), calls running per pool (a target),
  * the header and body bytes kept. TLS is verified, redirects are not followed, no proxy
  * is taken from the environment, link-local and cloud metadata addresses are refused at
- * connect whatever a name resolves to, no compression is asked for.
+ * connect whatever a name resolves to, no compression is asked for. Headers that frame a
+ * message (content-length, transfer-encoding, connection, upgrade, expect, te) are the
+ * loop's own: a call that brings one is refused, as is one with a control character in
+ * its method, a header name or a value. A request goes out at most once per call: what
+ * libcurl would send again by itself ends as UNCERTAIN instead.
  *
  * Why shards: libcurl walks a multi handle's whole connection list to find an idle one;
  * wide handles get slower with width (measured, 7.88.1). */
@@ -33,16 +37,18 @@ enum {
     HTTP_BODY_READ_MAX = 1024 * 1024, /* then the call ends with HTTP_END_TOO_LARGE */
     HTTP_HEADER_BYTES_MAX = 64 * 1024,
     HTTP_SHARD_CALLS = 64,
+    HTTP_HEADERS_MAX = 64, /* of a request */
     HTTP_ERROR_MAX = 160,
 };
 
 /* How far a call got. What matters to a retry is whether the target can have seen the
  * request. */
 enum http_end {
-    HTTP_END_ANSWERED, /* a status line and headers arrived; body possibly cut */
-    HTTP_END_RECALLED, /* not started: http_recall or stop came first */
-    HTTP_END_STALE,    /* not started: may_start said no */
-    HTTP_END_REFUSED, /* not sent and never will be: bad URL, forbidden address, scheme */
+    HTTP_END_ANSWERED,  /* a status line and headers arrived; body possibly cut */
+    HTTP_END_RECALLED,  /* not started: http_recall, http_abort or stop came first */
+    HTTP_END_STALE,     /* not started: may_start said no */
+    HTTP_END_REFUSED,   /* not sent and never will be: bad URL, scheme, method or header,
+                           forbidden address */
     HTTP_END_NOT_SENT,  /* resolve, connect or TLS failed or timed out: no request byte
                            left */
     HTTP_END_UNCERTAIN, /* sent in whole or part, then timeout, reset or garbage */
@@ -60,12 +66,12 @@ struct http_call {
     struct http_pool *pool;
     const char *method; /* "POST" */
     const char *url;
-    const struct http_header *headers;
-    size_t header_count;
-    const char *body; /* NULL: none */
+    const struct http_header *headers; /* not those that frame the message, see below */
+    size_t header_count;               /* at most HTTP_HEADERS_MAX */
+    const char *body;                  /* NULL: none */
     size_t body_len;
-    int64_t timeout_ms;         /* the whole call, from its real start */
-    int64_t connect_timeout_ms; /* resolve, connect and TLS */
+    int64_t timeout_ms;         /* the whole call, from its real start; above 0 */
+    int64_t connect_timeout_ms; /* resolve, connect and TLS; 0: timeout_ms */
     int64_t not_before_ms;      /* monotonic; 0 or the past: as soon as there is room */
     bool (*may_start)(
         struct http_call *call); /* NULL: always. On the loop, at the real start */
@@ -82,15 +88,22 @@ struct http_call {
                                absent or bad */
     const char *answer;     /* first bytes of the body, NUL-ended; valid in done only */
     size_t answer_len;
-    char error[HTTP_ERROR_MAX]; /* "connect: Connection refused"; "" when answered */
+    char error[HTTP_ERROR_MAX]; /* "" when the whole answer arrived; else it starts with
+                                   "refused: ", "resolve: ", "connect: ", "tls: " (not
+                                   sent), "answer: " (uncertain) or "body: " (answered,
+                                   cut), and says "timed out" when that was it */
 
-    /* owned by the loop */
+    /* owned by the loop, set by http_submit */
     struct http_call *next;
     struct http_call *prev;
+    uint64_t order;
     int heap_index;
     int state;
     void *transfer;
     struct str *answer_headers; /* raw header lines, for http_answer_header */
+    /* guarded by the loop's lock */
+    struct http_call *ask_next;
+    int asked;
 };
 
 struct http_options {
@@ -100,11 +113,14 @@ struct http_options {
     struct metrics *metrics; /* may be NULL */
 };
 
+/* Strings are copied. Returns owned, or NULL with a sentence: -EINVAL (in_flight,
+ * ca_file) or -EIO (no descriptors, no thread). */
 struct http *http_start(const struct http_options *options, struct err *err);
 
 /* Every call that has not started is ended with HTTP_END_RECALLED, running ones are
  * aborted (their end says so: NOT_SENT or UNCERTAIN); returns after all done functions
- * and the thread have ended. */
+ * and the thread have ended. A done function that answers RECALLED by submitting again
+ * would keep it from ending. Not from a done function; NULL is allowed. */
 void http_stop(struct http *http);
 
 /* A pool bounds the calls running to one downstream and may narrow the addresses it
@@ -123,18 +139,19 @@ void http_submit(struct http *http, struct http_call *call);
 void http_recall(struct http *http, struct http_call *call);
 
 /* End a running call too, as if its timeout had passed. Asynchronous, like http_recall.
- */
+ * Both may race with the call's start and end; done runs once all the same. */
 void http_abort(struct http *http, struct http_call *call);
 
-/* A header of the answer, first one, name without case; NULL if absent. In done only;
- * valid there. */
+/* A header of the answer, first one, name without case, cut to the buffer; NULL if
+ * absent. In done only. */
 const char *http_answer_header(const struct http_call *call, const char *name,
                                char *buffer, size_t buffer_len);
 
 int http_running(struct http *http); /* calls on the wire now */
 
-/* Split a URL and check it. Returns 0 or -EINVAL with a sentence.
- * scheme, host: buffers of 16 and 256 bytes; port: out. */
+/* Split a URL and check it: absolute, http or https, no user in it. Returns 0 or -EINVAL
+ * with a sentence that does not hold the URL. scheme, host: buffers of 16 and 256 bytes
+ * (an IPv6 host keeps its brackets); port: out. Any thread. */
 int http_url_check(const char *url, char scheme[16], char host[256], int *port,
                    struct err *err);
 

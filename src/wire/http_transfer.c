@@ -1,0 +1,600 @@
+/* Design.
+ *
+ * Shards. A multi handle holds at most HTTP_SHARD_CALLS transfers, because libcurl walks
+ * the handle's whole connection list to find an idle one. The first shard with room is
+ * filled, so that few calls in flight reuse few connections. All shards share one epoll
+ * descriptor; an event's tag names shard and socket.
+ *
+ * At most one request per call. When a reused connection dies before any byte of an
+ * answer, libcurl sends the request again on another one, up to five times, also a POST
+ * that went out whole and may have been read: a second call nobody counts (no option
+ * turns it off before 8.16). It runs CURLOPT_PREREQFUNCTION each time it is about to
+ * send, on new and reused connections alike: the first time marks the call as sent, a
+ * second time ends it, as UNCERTAIN. An idle connection that was closed before it is
+ * picked is found dead before that and costs nothing; idle ones are dropped before common
+ * servers drop theirs (IDLE_MAX_S), so the race is rare.
+ *
+ * Resolving happens in libcurl's resolver thread. Without CURLOPT_QUICK_EXIT, giving up
+ * on a name that hangs would wait for it and stop the whole loop. */
+#include "wire/http_transfer.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <netdb.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/now.h"
+#include "base/str.h"
+#include "wire/http_message.h"
+#include "wire/http_progress.h"
+
+enum {
+    IDLE_MAX_S = 4,              /* node closes after 5 s, others later */
+    DNS_CACHE_S = 30,            /* a target that moves is followed soon */
+    KEEPALIVE_S = 30,            /* for calls that wait long on a dead peer */
+    RECEIVE_BYTES = 8 * 1024,    /* per transfer; answers are small */
+    SHARD_CONNECTIONS_MAX = 128, /* open, busy and idle: two downstreams in turn */
+};
+
+struct shard {
+    struct transfers *owner;
+    int index;
+    CURLM *multi;
+    int running;
+    int64_t timer_us; /* NOW_FOREVER: none */
+};
+
+struct transfer {
+    CURL *easy;
+    struct shard *shard;
+    struct http_call *call; /* NULL: free */
+    struct transfer *next;  /* in the free or the ended list */
+    bool public_only;
+
+    bool ended; /* out of its multi handle; result written */
+    struct http_progress progress;
+
+    /* the request, as libcurl borrows it */
+    struct str lines; /* "name: value" and NUL, one after the other */
+    struct curl_slist nodes[HTTP_LINES_MAX];
+    char method[HTTP_METHOD_MAX]; /* last given to libcurl; "" for none */
+    char error[CURL_ERROR_SIZE];
+};
+
+struct transfers {
+    int epoll_fd;
+    int shard_count;
+    struct shard *shards;
+    char *ca_file;
+    char *user_agent;
+    struct transfer *free; /* with those running never more than in_flight + 1 */
+    struct transfer *ended_first;
+    struct transfer *ended_last;
+};
+
+#define SET(easy, option, value) \
+    ASSERT(curl_easy_setopt((easy), (option), (value)) == CURLE_OK)
+
+/* ---- the answer as it comes ---- */
+
+static size_t on_header(char *line, size_t size, size_t n, void *arg)
+{
+    struct transfer *t = arg;
+    return http_progress_header(&t->progress, line, size * n) ? size * n : 0;
+}
+
+static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
+{
+    struct transfer *t = arg;
+    return http_progress_body(&t->progress, bytes, size * n) ? size * n : 0;
+}
+
+/* ---- where it connects, and when it sends ---- */
+
+static curl_socket_t on_open_socket(void *arg, curlsocktype purpose,
+                                    struct curl_sockaddr *address)
+{
+    struct transfer *t = arg;
+    struct http_progress *p = &t->progress;
+    char text[NI_MAXHOST];
+    (void)purpose;
+    if (p->sent) { /* only to send it a second time */
+        p->resend = true;
+        return CURL_SOCKET_BAD;
+    }
+    if (getnameinfo(&address->addr, (socklen_t)address->addrlen, text, sizeof(text), NULL,
+                    0, NI_NUMERICHOST) != 0) {
+        text[0] = '\0';
+    }
+    text[strcspn(text, "%")] = '\0'; /* fe80::1%eth0 */
+    if (!http_progress_address(p, text, t->public_only)) {
+        return CURL_SOCKET_BAD;
+    }
+    p->opened = true;
+    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    if (fd < 0) {
+        p->socket_errno = errno;
+        return CURL_SOCKET_BAD;
+    }
+    return fd;
+}
+
+/* libcurl is about to send the request. The address is judged again: a connection that is
+ * reused may have been opened for a pool that allows more. */
+static int on_ready_to_send(void *arg, char *remote_ip, char *local_ip, int remote_port,
+                            int local_port)
+{
+    struct transfer *t = arg;
+    struct http_progress *p = &t->progress;
+    (void)local_ip;
+    (void)remote_port;
+    (void)local_port;
+    if (p->sent) {
+        p->resend = true;
+        return CURL_PREREQFUNC_ABORT;
+    }
+    if (!http_progress_address(p, remote_ip, t->public_only)) {
+        p->opened = false; /* nothing was opened for this call: refused, not unsent */
+        return CURL_PREREQFUNC_ABORT;
+    }
+    p->sent = true;
+    return CURL_PREREQFUNC_OK;
+}
+
+/* ---- sockets and timers of a shard ---- */
+
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *known)
+{
+    struct shard *shard = arg;
+    (void)easy;
+    if (what == CURL_POLL_REMOVE) {
+        epoll_ctl(shard->owner->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+        return 0;
+    }
+    struct epoll_event event = {0};
+    event.events =
+        ((what & CURL_POLL_IN) ? EPOLLIN : 0) | ((what & CURL_POLL_OUT) ? EPOLLOUT : 0);
+    event.data.u64 = ((uint64_t)(unsigned)shard->index << 32) | (uint32_t)fd;
+    int op = known == NULL ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+    ASSERT(epoll_ctl(shard->owner->epoll_fd, op, fd, &event) == 0);
+    if (known == NULL) {
+        curl_multi_assign(shard->multi, fd, shard);
+    }
+    return 0;
+}
+
+/* libcurl counts in whole milliseconds, cut; a timer that fires early would be lost. */
+static int64_t timer_from(long timeout_ms)
+{
+    if (timeout_ms < 0) {
+        return NOW_FOREVER;
+    }
+    return now_us() + (timeout_ms == 0 ? 0 : ((int64_t)timeout_ms + 1) * 1000);
+}
+
+static int on_timer(CURLM *multi, long timeout_ms, void *arg)
+{
+    struct shard *shard = arg;
+    (void)multi;
+    shard->timer_us = timer_from(timeout_ms);
+    return 0;
+}
+
+static void shard_open(struct shard *shard)
+{
+    CURLM *multi = curl_multi_init();
+    ASSERT(multi != NULL);
+    curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+    curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, shard);
+    curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer);
+    curl_multi_setopt(multi, CURLMOPT_TIMERDATA, shard);
+    curl_multi_setopt(multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
+    curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)SHARD_CONNECTIONS_MAX);
+    shard->multi = multi;
+}
+
+/* The loop begins at most in_flight, so there is one. */
+static struct shard *shard_with_room(struct transfers *transfers)
+{
+    struct shard *shard = transfers->shards;
+    while (shard->running >= HTTP_SHARD_CALLS) {
+        shard++;
+        ASSERT(shard < transfers->shards + transfers->shard_count);
+    }
+    if (shard->multi == NULL) {
+        shard_open(shard);
+    }
+    return shard;
+}
+
+/* ---- a transfer's handle ---- */
+
+static void set_security(const struct transfers *transfers, CURL *easy)
+{
+    SET(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    SET(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    SET(easy, CURLOPT_PROXY, "");
+    SET(easy, CURLOPT_NOPROXY, "*");
+    SET(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+    SET(easy, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
+    SET(easy, CURLOPT_PATH_AS_IS, 1L);
+    SET(easy, CURLOPT_HTTP09_ALLOWED, 0L);
+    SET(easy, CURLOPT_ACCEPT_ENCODING, NULL);
+    SET(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+    SET(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+    SET(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    if (transfers->ca_file != NULL) {
+        SET(easy, CURLOPT_CAINFO, transfers->ca_file);
+        SET(easy, CURLOPT_CAPATH, NULL);
+    }
+}
+
+static void set_transport(CURL *easy)
+{
+    SET(easy, CURLOPT_NOSIGNAL, 1L);
+    SET(easy, CURLOPT_NOPROGRESS, 1L);
+    SET(easy, CURLOPT_QUICK_EXIT, 1L);
+    SET(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    SET(easy, CURLOPT_TCP_NODELAY, 1L);
+    SET(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    SET(easy, CURLOPT_TCP_KEEPIDLE, (long)KEEPALIVE_S);
+    SET(easy, CURLOPT_TCP_KEEPINTVL, (long)KEEPALIVE_S);
+    SET(easy, CURLOPT_MAXAGE_CONN, (long)IDLE_MAX_S);
+    SET(easy, CURLOPT_DNS_CACHE_TIMEOUT, (long)DNS_CACHE_S);
+    SET(easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BYTES);
+}
+
+static struct transfer *transfer_new(const struct transfers *transfers)
+{
+    struct transfer *t = mem_zalloc(sizeof(*t));
+    http_progress_init(&t->progress);
+    str_init(&t->lines);
+    t->easy = curl_easy_init();
+    ASSERT(t->easy != NULL);
+    set_security(transfers, t->easy);
+    set_transport(t->easy);
+    SET(t->easy, CURLOPT_USERAGENT, transfers->user_agent);
+    SET(t->easy, CURLOPT_PRIVATE, t);
+    SET(t->easy, CURLOPT_ERRORBUFFER, t->error);
+    SET(t->easy, CURLOPT_HEADERFUNCTION, on_header);
+    SET(t->easy, CURLOPT_HEADERDATA, t);
+    SET(t->easy, CURLOPT_WRITEFUNCTION, on_body);
+    SET(t->easy, CURLOPT_WRITEDATA, t);
+    SET(t->easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
+    SET(t->easy, CURLOPT_OPENSOCKETDATA, t);
+    SET(t->easy, CURLOPT_PREREQFUNCTION, on_ready_to_send);
+    SET(t->easy, CURLOPT_PREREQDATA, t);
+    return t;
+}
+
+static void transfer_free(struct transfer *t)
+{
+    curl_easy_cleanup(t->easy);
+    http_progress_release(&t->progress);
+    str_release(&t->lines);
+    free(t);
+}
+
+static struct transfer *transfer_take(struct transfers *transfers)
+{
+    struct transfer *t = transfers->free;
+    if (t == NULL) {
+        return transfer_new(transfers);
+    }
+    transfers->free = t->next;
+    t->next = NULL;
+    return t;
+}
+
+void transfers_recycle(struct transfers *transfers, void *transfer)
+{
+    struct transfer *t = transfer;
+    t->call = NULL;
+    t->shard = NULL;
+    t->ended = false;
+    t->error[0] = '\0';
+    http_progress_clear(&t->progress);
+    str_clear(&t->lines);
+    t->next = transfers->free;
+    transfers->free = t;
+}
+
+/* ---- the request ---- */
+
+/* The list is built in the transfer: libcurl only reads it. */
+static void set_headers(struct transfer *t, const struct http_call *call)
+{
+    int n = http_request_lines(call, &t->lines);
+    char *line = t->lines.data;
+    for (int i = 0; i < n; i++) {
+        t->nodes[i].data = line;
+        t->nodes[i].next = i + 1 < n ? &t->nodes[i + 1] : NULL;
+        line += strlen(line) + 1;
+    }
+    SET(t->easy, CURLOPT_HTTPHEADER, t->nodes);
+}
+
+static void set_method(struct transfer *t, const struct http_call *call)
+{
+    bool head = strcmp(call->method, "HEAD") == 0;
+    SET(t->easy, CURLOPT_NOBODY, head ? 1L : 0L);
+    if (call->body != NULL) {
+        SET(t->easy, CURLOPT_POST, 1L);
+        SET(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body_len);
+        SET(t->easy, CURLOPT_POSTFIELDS, call->body);
+    } else if (!head) {
+        SET(t->easy, CURLOPT_HTTPGET, 1L);
+    }
+    if (strcmp(t->method, call->method) != 0) {
+        SET(t->easy, CURLOPT_CUSTOMREQUEST, call->method);
+        snprintf(t->method, sizeof(t->method), "%s", call->method);
+    }
+}
+
+static bool refuse(struct http_call *call, const char *why)
+{
+    call->end = HTTP_END_REFUSED;
+    snprintf(call->error, sizeof(call->error), "refused: %s", why);
+    return false;
+}
+
+bool transfers_begin(struct transfers *transfers, struct http_call *call,
+                     bool public_only)
+{
+    const char *why = http_request_refused(call);
+    if (why != NULL) {
+        return refuse(call, why);
+    }
+    struct transfer *t = transfer_take(transfers);
+    int64_t connect_ms = call->connect_timeout_ms;
+    if (connect_ms <= 0 || connect_ms > call->timeout_ms) {
+        connect_ms = call->timeout_ms;
+    }
+    t->call = call;
+    t->public_only = public_only;
+    SET(t->easy, CURLOPT_URL, call->url);
+    SET(t->easy, CURLOPT_TIMEOUT_MS, (long)call->timeout_ms);
+    SET(t->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms);
+    set_method(t, call);
+    set_headers(t, call);
+
+    struct shard *shard = shard_with_room(transfers);
+    t->shard = shard;
+    shard->running++;
+    call->transfer = t;
+    CURLMcode rc = curl_multi_add_handle(shard->multi, t->easy);
+    ASSERT(rc == CURLM_OK);
+    return true;
+}
+
+/* ---- the end ---- */
+
+static enum http_failure failure_of(CURLcode code)
+{
+    switch (code) {
+    case CURLE_OK:
+        return HTTP_FAILED_NOT;
+    case CURLE_OPERATION_TIMEDOUT:
+        return HTTP_FAILED_TIMEOUT;
+    case CURLE_URL_MALFORMAT:
+    case CURLE_UNSUPPORTED_PROTOCOL:
+    case CURLE_LOGIN_DENIED:
+    case CURLE_BAD_FUNCTION_ARGUMENT:
+        return HTTP_FAILED_REQUEST;
+    case CURLE_COULDNT_RESOLVE_HOST:
+        return HTTP_FAILED_RESOLVE;
+    case CURLE_COULDNT_CONNECT:
+        return HTTP_FAILED_CONNECT;
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_CIPHER:
+    case CURLE_SSL_ISSUER_ERROR:
+        return HTTP_FAILED_TLS;
+    case CURLE_GOT_NOTHING:
+        return HTTP_FAILED_CLOSED;
+    default:
+        return HTTP_FAILED_OTHER;
+    }
+}
+
+static void write_result(struct transfer *t, CURLcode code)
+{
+    if (code == CURLE_COULDNT_CONNECT && t->progress.socket_errno == 0) {
+        long os_errno = 0;
+        curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &os_errno);
+        t->progress.socket_errno = (int)os_errno;
+    }
+    const char *text = t->error[0] != '\0' ? t->error : curl_easy_strerror(code);
+    http_progress_end(&t->progress, failure_of(code), text, t->call);
+}
+
+static void transfer_end(struct transfer *t, CURLcode code)
+{
+    struct transfers *transfers = t->shard->owner;
+    write_result(t, code);
+    curl_multi_remove_handle(t->shard->multi, t->easy);
+    t->shard->running--;
+    t->ended = true;
+    t->next = NULL;
+    if (transfers->ended_last == NULL) {
+        transfers->ended_first = t;
+    } else {
+        transfers->ended_last->next = t;
+    }
+    transfers->ended_last = t;
+}
+
+struct http_call *transfers_next_ended(struct transfers *transfers)
+{
+    struct transfer *t = transfers->ended_first;
+    if (t == NULL) {
+        return NULL;
+    }
+    transfers->ended_first = t->next;
+    if (t->next == NULL) {
+        transfers->ended_last = NULL;
+    }
+    t->next = NULL;
+    return t->call;
+}
+
+void transfers_abort(struct http_call *call)
+{
+    struct transfer *t = call->transfer;
+    if (!t->ended) {
+        transfer_end(t, CURLE_OPERATION_TIMEDOUT);
+    }
+}
+
+/* ---- the shards' turn ---- */
+
+static void shard_act(struct shard *shard, curl_socket_t fd, int what)
+{
+    int running = 0;
+    int left = 0;
+    ASSERT(curl_multi_socket_action(shard->multi, fd, what, &running) == CURLM_OK);
+    for (;;) {
+        CURLMsg *msg = curl_multi_info_read(shard->multi, &left);
+        if (msg == NULL) {
+            return;
+        }
+        if (msg->msg == CURLMSG_DONE) {
+            char *transfer = NULL;
+            CURLcode code = msg->data.result; /* msg is gone with its handle */
+            curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &transfer);
+            transfer_end((struct transfer *)(void *)transfer, code);
+        }
+    }
+}
+
+void transfers_on_event(struct transfers *transfers, uint64_t tag, uint32_t events)
+{
+    struct shard *shard = &transfers->shards[tag >> 32];
+    int what = ((events & EPOLLIN) ? CURL_CSELECT_IN : 0) |
+               ((events & EPOLLOUT) ? CURL_CSELECT_OUT : 0);
+    if (events & (EPOLLERR | EPOLLHUP)) { /* let it read the error itself */
+        what |= CURL_CSELECT_IN | CURL_CSELECT_OUT;
+    }
+    shard_act(shard, (curl_socket_t)(uint32_t)tag, what);
+}
+
+void transfers_run_timers(struct transfers *transfers)
+{
+    for (int i = 0; i < transfers->shard_count; i++) {
+        struct shard *shard = &transfers->shards[i];
+        if (shard->timer_us == NOW_FOREVER || shard->timer_us > now_us()) {
+            continue;
+        }
+        shard->timer_us = NOW_FOREVER;
+        shard_act(shard, CURL_SOCKET_TIMEOUT, 0);
+        if (shard->timer_us == NOW_FOREVER) { /* it tells changes only */
+            long timeout_ms = -1;
+            curl_multi_timeout(shard->multi, &timeout_ms);
+            shard->timer_us = timer_from(timeout_ms);
+        }
+    }
+}
+
+int64_t transfers_next_timer_us(const struct transfers *transfers)
+{
+    int64_t next = NOW_FOREVER;
+    for (int i = 0; i < transfers->shard_count; i++) {
+        if (transfers->shards[i].timer_us < next) {
+            next = transfers->shards[i].timer_us;
+        }
+    }
+    return next;
+}
+
+/* ---- from start to end ---- */
+
+static void curl_start(void)
+{
+    ASSERT(curl_global_init(CURL_GLOBAL_ALL) == CURLE_OK); /* for the process's life */
+}
+
+static pthread_once_t curl_started = PTHREAD_ONCE_INIT;
+
+struct transfers *transfers_new(const struct transfers_options *options)
+{
+    MUST(pthread_once(&curl_started, curl_start));
+    struct transfers *transfers = mem_zalloc(sizeof(*transfers));
+    transfers->epoll_fd = options->epoll_fd;
+    transfers->ca_file = mem_strdup(options->ca_file);
+    transfers->user_agent = mem_strdup(options->user_agent);
+    transfers->shard_count =
+        (options->in_flight + HTTP_SHARD_CALLS - 1) / HTTP_SHARD_CALLS;
+    transfers->shards =
+        mem_array((size_t)transfers->shard_count, sizeof(*transfers->shards));
+    for (int i = 0; i < transfers->shard_count; i++) {
+        transfers->shards[i].owner = transfers;
+        transfers->shards[i].index = i;
+        transfers->shards[i].timer_us = NOW_FOREVER;
+    }
+    return transfers;
+}
+
+void transfers_free(struct transfers *transfers)
+{
+    while (transfers->free != NULL) {
+        transfer_free(transfer_take(transfers));
+    }
+    for (int i = 0; i < transfers->shard_count; i++) {
+        ASSERT(transfers->shards[i].running == 0);
+        curl_multi_cleanup(transfers->shards[i].multi);
+    }
+    free(transfers->shards);
+    free(transfers->ca_file);
+    free(transfers->user_agent);
+    free(transfers);
+}
+
+int http_url_check(const char *url, char scheme[16], char host[256], int *port,
+                   struct err *err)
+{
+    CURLU *parts = curl_url();
+    char *text[3] = {NULL, NULL, NULL};
+    ASSERT(parts != NULL);
+    int rc = 0;
+    CURLUcode bad = curl_url_set(parts, CURLUPART_URL, url, CURLU_DISALLOW_USER);
+    if (bad == CURLUE_OK) {
+        bad = curl_url_get(parts, CURLUPART_SCHEME, &text[0], 0);
+    }
+    if (bad == CURLUE_OK) {
+        bad = curl_url_get(parts, CURLUPART_HOST, &text[1], 0);
+    }
+    if (bad == CURLUE_OK) {
+        bad = curl_url_get(parts, CURLUPART_PORT, &text[2], CURLU_DEFAULT_PORT);
+    }
+    if (bad == CURLUE_USER_NOT_ALLOWED) {
+        rc = err_set(err, -EINVAL, "a url may not hold a user or password; use a header");
+    } else if (bad != CURLUE_OK) {
+        rc = err_set(err, -EINVAL, "not a usable url: %s", curl_url_strerror(bad));
+    } else if (strcmp(text[0], "http") != 0 && strcmp(text[0], "https") != 0) {
+        rc = err_set(err, -EINVAL, "scheme '%s' is not http or https", text[0]);
+    } else if (strlen(text[1]) >= 256) {
+        rc = err_set(err, -EINVAL, "the host of the url is longer than 255 bytes");
+    } else {
+        snprintf(scheme, 16, "%s", text[0]);
+        snprintf(host, 256, "%s", text[1]);
+        *port = (int)strtol(text[2], NULL, 10);
+    }
+    for (int i = 0; i < 3; i++) {
+        curl_free(text[i]);
+    }
+    curl_url_cleanup(parts);
+    return rc;
+}
+
+const char *http_library_version(void)
+{
+    return curl_version_info(CURLVERSION_NOW)->version;
+}

@@ -1,1 +1,0 @@
-"""One file per area; each function with @scenario is one scenario."""
