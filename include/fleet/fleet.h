@@ -1,0 +1,66 @@
+/* What all lanes of a process share: connections, targets, counters. Made by worker;
+ * read-only for lanes except where a field says otherwise. */
+#ifndef FLEET_FLEET_H
+#define FLEET_FLEET_H
+
+#include <pthread.h>
+
+#include "base/metrics.h"
+#include "fleet/breaker.h"
+#include "fleet/config.h"
+#include "fleet/ledger.h"
+#include "fleet/limiter.h"
+#include "fleet/unit.h"
+#include "wire/kafka_producer.h"
+
+struct fleet_target {
+    const struct config_target *config;
+    struct http_pool *pool;
+    struct limiter_set *limits;
+    struct breaker breaker; /* own lock */
+    int out_max;            /* calls handed to the loop at a time; half of in_flight */
+    atomic_int out;
+    int64_t lease_ms;
+    int64_t grant_patience_ms; /* a slot further away than this is not waited for in the
+                                  lane */
+    /* counters */
+    struct metric *verdicts[VERDICT_COUNT];
+    struct metric *codes[6]; /* none, 1xx .. 5xx */
+    struct metric *duration;
+    struct metric *breaker_open;
+};
+
+struct fleet {
+    const struct config *config;
+    struct http *http;
+    struct redis *redis;
+    struct ledger *ledger;
+    struct limiter *limiter;
+    struct kafka_producer *producer;
+    struct fleet_target *targets;
+    size_t target_count;
+    char **retry_topics; /* by tier */
+    char *dead_topic;
+    void (*rested)(void *arg, struct lane *lane); /* a lane's thread is about to end */
+    void *arg;
+    /* counters */
+    struct metrics *metrics;
+    struct metric_family *events_read;     /* topic, partition */
+    struct metric_family *events_settled;  /* topic, partition */
+    struct metric_family *events_returned; /* topic, partition */
+    struct metric_family *events_invalid;  /* reason */
+    struct metric_family *retries;         /* target, reason */
+    struct metric_family *parked;          /* reason */
+    struct metric *events_in_flight;
+    struct metric *units_in_flight;
+    struct metric *no_target[VERDICT_COUNT];
+    struct metric *latency;
+    struct metric *batch_events;
+    struct metric *barrier_wait;
+    struct metric *batches[4]; /* size, age, rebalance, shutdown */
+};
+
+/* The target of that name, or NULL. */
+struct fleet_target *fleet_target_find(const struct fleet *fleet, const char *name);
+
+#endif

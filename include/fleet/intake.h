@@ -1,0 +1,33 @@
+/* From records to units: decode, route, find twins, chain by key. No network. Lane
+ * thread. */
+#ifndef FLEET_INTAKE_H
+#define FLEET_INTAKE_H
+
+#include "fleet/fleet.h"
+
+/* The headers of a parked record, written by parking and read here. */
+#define PARK_TARGET     "sluice-target"
+#define PARK_EVENT_ID   "sluice-event-id"
+#define PARK_ROUND      "sluice-round"
+#define PARK_ATTEMPTS   "sluice-attempts"
+#define PARK_REASON     "sluice-reason"
+#define PARK_CLASS      "sluice-class"
+#define PARK_DETAIL     "sluice-detail"
+#define PARK_TOPIC      "sluice-origin-topic"
+#define PARK_PARTITION  "sluice-origin-partition"
+#define PARK_OFFSET     "sluice-origin-offset"
+#define PARK_FIRST_SEEN "sluice-first-seen"
+#define PARK_NOT_BEFORE "sluice-not-before"
+#define PARK_CUT        "sluice-cut"
+
+/* Make a batch of n records.
+ * records  taken.
+ * source   false: records of a retry topic, each one unit for the target it names, not
+ * routed again. batch    out: units are in UNIT_CLAIM or UNIT_BLOCKED, or already
+ * UNIT_ENDED with a verdict. */
+void intake_open(struct lane *lane, const struct fleet *fleet,
+                 const struct kafka_partition *partition, struct kafka_record **records,
+                 size_t n, bool source, struct batch_of_events *batch);
+void intake_close(struct batch_of_events *batch);
+
+#endif

@@ -1,0 +1,84 @@
+/* The worker of one assigned partition for one assignment epoch: a thread that takes
+ * batches and works them. */
+#ifndef FLEET_LANE_H
+#define FLEET_LANE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "fleet/fleet.h"
+#include "sync/ctx.h"
+#include "sync/waitgroup.h"
+
+enum {
+    LANE_STACK_BYTES = 256 * 1024, /* counted in the memory bound */
+};
+
+/* How a lane is told to stop; only ever raised. */
+enum lane_stop {
+    LANE_RUN,
+    LANE_NO_STARTS, /* start nothing more, let what was sent end, return the rest */
+    LANE_ABORT,     /* end what is sent too */
+};
+
+/* What a lane waits for; for the watchdog and for operators. */
+enum lane_wait {
+    LANE_IDLE,   /* no records */
+    LANE_DUE,    /* a retry topic's head is not due */
+    LANE_WINDOW, /* commits */
+    LANE_REDIS,
+    LANE_CLAIM,   /* another worker holds a unit */
+    LANE_GRANT,   /* the rate limit */
+    LANE_TARGET,  /* calls are out or a retry's time has not come */
+    LANE_PARKING, /* the broker's acknowledgement */
+};
+const char *lane_wait_name(enum lane_wait wait);
+
+struct lane {
+    /* read-only after start */
+    const struct fleet *fleet;
+    struct kafka_partition *partition;
+    pthread_t thread;
+    int64_t tier_ms; /* retry lanes: how long a record waits; 0: a source lane */
+    struct metric *events_read;
+    struct metric *events_settled;
+    struct metric *events_returned;
+
+    /* lane thread */
+    struct kafka_record *held; /* taken, not due yet, not counted as read */
+    int64_t batches;
+
+    /* set by others */
+    atomic_int stop;       /* enum lane_stop */
+    struct ctx *intake;    /* ends at LANE_NO_STARTS */
+    struct waitgroup wg;   /* the barrier; lives here, not in the batch, for a nudge may
+                              come at any time */
+    atomic_llong moved_ms; /* last progress, monotonic */
+    atomic_int wait;       /* enum lane_wait */
+    atomic_llong returned_units;
+
+    pthread_mutex_t mu;
+    /* guarded by mu */
+    struct unit *inbox; /* units that came back from the loops, newest first */
+
+    /* owned by the worker */
+    struct lane *next;
+    bool rested; /* guarded by the worker's lock */
+};
+
+/* Start a lane on a partition (whose handle it holds until lane_free). */
+struct lane *lane_start(const struct fleet *fleet, struct kafka_partition *partition);
+
+/* Any thread. Never blocks. */
+void lane_stop(struct lane *lane, enum lane_stop how);
+
+/* Join the thread (which must have called rested) and free. */
+void lane_free(struct lane *lane);
+
+/* Hand a unit back to the lane and wake it. From the loops. */
+void lane_post(struct lane *lane, struct unit *unit);
+struct unit *lane_take_posted(struct lane *lane); /* the whole list, oldest first */
+
+void lane_moved(struct lane *lane, enum lane_wait wait);
+
+#endif

@@ -1,0 +1,337 @@
+/* Design. Two passes: the first decodes every record and counts its units, the second
+ * lays all units out in one array, so that pointers stay good. Followers are found with
+ * two small hash tables over the batch: units of one (target, key) form a chain in offset
+ * order, units of one (target, identity) are twins of the first. */
+#include "fleet/intake.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/now.h"
+#include "base/str.h"
+#include "fleet/lane.h"
+#include "fleet/work.h"
+
+enum { HEADERS_MAX = 1024 };
+
+struct fleet_target *fleet_target_find(const struct fleet *fleet, const char *name)
+{
+    for (size_t i = 0; i < fleet->target_count; i++) {
+        if (strcmp(fleet->targets[i].config->name, name) == 0) {
+            return &fleet->targets[i];
+        }
+    }
+    return NULL;
+}
+
+/* --- reading a record --- */
+
+static int64_t header_number(const struct kafka_record *r, const char *name,
+                             int64_t absent)
+{
+    const struct kafka_header *h = kafka_record_header(r, name);
+    int64_t value;
+    if (!h || !h->value || text_parse_int(h->value, 0, INT64_MAX, &value)) {
+        return absent;
+    }
+    return value;
+}
+
+static void read_origin(struct batch_event *be, const struct kafka_partition *partition,
+                        bool source)
+{
+    const struct kafka_record *r = be->record;
+    be->origin_partition = kafka_partition_id(partition);
+    be->origin_offset = r->offset;
+    be->origin_topic = mem_strdup(kafka_partition_topic(partition));
+    if (source) {
+        return;
+    }
+    const struct kafka_header *target = kafka_record_header(r, PARK_TARGET);
+    const struct kafka_header *topic = kafka_record_header(r, PARK_TOPIC);
+    be->target_name = mem_strdup(target && target->value ? target->value : "");
+    if (topic && topic->value) {
+        free(be->origin_topic);
+        be->origin_topic = mem_strdup(topic->value);
+    }
+    be->origin_partition = (int)header_number(r, PARK_PARTITION, be->origin_partition);
+    be->origin_offset = header_number(r, PARK_OFFSET, be->origin_offset);
+    be->not_before_wall_ms = header_number(r, PARK_NOT_BEFORE, 0);
+}
+
+static enum event_outcome decode(struct batch_event *be)
+{
+    const struct kafka_record *r = be->record;
+    size_t count = r->header_count < HEADERS_MAX ? r->header_count : HEADERS_MAX;
+    struct event_header *headers = mem_array(count + 1, sizeof *headers);
+    for (size_t i = 0; i < count; i++) {
+        headers[i] = (struct event_header){r->headers[i].name, r->headers[i].value,
+                                           r->headers[i].len};
+    }
+    struct event_input input = {
+        .key = r->key,
+        .key_len = r->key_len,
+        .value = r->value,
+        .value_len = r->value_len,
+        .headers = headers,
+        .header_count = count,
+        .topic = be->origin_topic,
+        .partition = be->origin_partition,
+        .offset = be->origin_offset,
+    };
+    enum event_outcome outcome = event_decode(&input, &be->event, &be->why);
+    be->decoded = true;
+    free(headers);
+    return outcome;
+}
+
+/* --- followers --- */
+
+struct seen {
+    struct unit **slots;
+    size_t mask;
+};
+
+static void seen_init(struct seen *s, size_t units)
+{
+    size_t size = 16;
+    while (size < units * 2) {
+        size *= 2;
+    }
+    s->slots = mem_array(size, sizeof(struct unit *));
+    s->mask = size - 1;
+}
+
+static uint64_t hash(const struct fleet_target *target, const char *bytes, size_t len)
+{
+    uint64_t h = 14695981039346656037u ^ (uintptr_t)target; /* FNV-1a */
+    for (size_t i = 0; i < len; i++) {
+        h = (h ^ (unsigned char)bytes[i]) * 1099511628211u;
+    }
+    return h ^ (h >> 29);
+}
+
+static bool same_key(const struct unit *a, const struct unit *b)
+{
+    const struct kafka_record *x = a->event->record;
+    const struct kafka_record *y = b->event->record;
+    return a->target == b->target && x->key_len == y->key_len &&
+           memcmp(x->key, y->key, x->key_len) == 0;
+}
+
+static bool same_identity(const struct unit *a, const struct unit *b)
+{
+    return a->target == b->target &&
+           strcmp(a->event->event.identity, b->event->event.identity) == 0;
+}
+
+/* The slot of the first unit like this one, or the empty slot where it belongs. */
+static struct unit **seen_slot(struct seen *s, const struct unit *unit, uint64_t h,
+                               bool (*same)(const struct unit *, const struct unit *))
+{
+    size_t i = (size_t)h & s->mask;
+    while (s->slots[i] && !same(s->slots[i], unit)) {
+        i = (i + 1) & s->mask;
+    }
+    return &s->slots[i];
+}
+
+/* A unit that is a twin shares the end of the first; with other deploy fields it is a
+ * conflict. */
+static bool join_twin(struct seen *identities, struct unit *unit)
+{
+    const struct event *ev = &unit->event->event;
+    struct unit **slot =
+        seen_slot(identities, unit,
+                  hash(unit->target, ev->identity, strlen(ev->identity)), same_identity);
+    struct unit *first = *slot;
+    if (!first) {
+        *slot = unit;
+        return false;
+    }
+    if (strcmp(first->event->event.content, ev->content) != 0) {
+        unit->verdict = VERDICT_DEAD;
+        snprintf(unit->reason, sizeof unit->reason, "conflict");
+        atomic_store(&unit->state, UNIT_ENDED);
+        return true;
+    }
+    unit->twin = first->twin;
+    first->twin = unit;
+    atomic_store(&unit->state, UNIT_BLOCKED);
+    return true;
+}
+
+static void join_chain(struct seen *keys, struct unit *unit)
+{
+    const struct kafka_record *r = unit->event->record;
+    if (!unit->target->config->order_key || !r->key) {
+        return;
+    }
+    struct unit **slot =
+        seen_slot(keys, unit, hash(unit->target, r->key, r->key_len), same_key);
+    if (*slot) {
+        unit->ahead = *slot;
+        (*slot)->behind = unit;
+    }
+    *slot = unit;
+}
+
+/* --- units --- */
+
+static struct unit *add_unit(struct batch_of_events *batch, struct lane *lane,
+                             struct batch_event *be, struct fleet_target *target)
+{
+    struct unit *unit = &batch->units[batch->unit_count++];
+    unit->lane = lane;
+    unit->event = be;
+    unit->target = target;
+    unit->round = (int)header_number(be->record, PARK_ROUND, 0);
+    unit->attempts = (int)header_number(be->record, PARK_ATTEMPTS, 0);
+    if (!be->target_name) {
+        unit->round = 0;
+        unit->attempts = 0;
+    }
+    unit->first_seen_wall_ms =
+        be->target_name ? header_number(be->record, PARK_FIRST_SEEN, now_wall_ms())
+                        : now_wall_ms();
+    be->units = be->units ? be->units : unit;
+    be->unit_count++;
+    return unit;
+}
+
+static void add_ended(struct batch_of_events *batch, struct lane *lane,
+                      struct batch_event *be, enum verdict verdict, const char *reason,
+                      const char *detail)
+{
+    struct unit *unit = add_unit(batch, lane, be, NULL);
+    unit->verdict = verdict;
+    snprintf(unit->reason, sizeof unit->reason, "%s", reason);
+    snprintf(unit->detail, sizeof unit->detail, "%s", detail);
+    atomic_store(&unit->state, UNIT_ENDED);
+}
+
+static void add_open(struct batch_of_events *batch, struct lane *lane,
+                     const struct fleet *fleet, struct batch_event *be,
+                     struct fleet_target *target, struct seen *keys,
+                     struct seen *identities)
+{
+    struct unit *unit = add_unit(batch, lane, be, target);
+    unit->entry = (struct ledger_entry){
+        .target = target->config->name,
+        .identity = be->event.identity,
+        .content = be->event.content,
+        .round = unit->round,
+        .lease_ms = target->lease_ms,
+    };
+    ledger_entry_init(fleet->ledger, &unit->entry);
+    atomic_store(&unit->state, UNIT_CLAIM);
+    if (!join_twin(identities, unit)) {
+        join_chain(keys, unit);
+    }
+}
+
+struct opening {
+    struct lane *lane;
+    const struct fleet *fleet;
+    struct batch_of_events *batch;
+    struct seen keys;
+    struct seen identities;
+};
+
+static void open_event(struct opening *o, struct batch_event *be,
+                       enum event_outcome outcome)
+{
+    if (outcome == EVENT_BAD) {
+        metric_inc(
+            metrics_series(o->fleet->events_invalid, be->why.word, NULL, NULL, NULL));
+        add_ended(o->batch, o->lane, be, VERDICT_DEAD, be->why.word, be->why.text);
+        return;
+    }
+    if (outcome == EVENT_NOT_OURS) {
+        add_ended(o->batch, o->lane, be, VERDICT_SKIPPED, be->why.word, be->why.text);
+        return;
+    }
+    if (be->target_name) {
+        struct fleet_target *target = fleet_target_find(o->fleet, be->target_name);
+        if (target) {
+            add_open(o->batch, o->lane, o->fleet, be, target, &o->keys, &o->identities);
+        } else {
+            add_ended(o->batch, o->lane, be, VERDICT_DEAD, "target-gone",
+                      "the target this unit was for is not configured any more");
+        }
+        return;
+    }
+    for (size_t i = 0; i < o->fleet->target_count; i++) {
+        struct fleet_target *target = &o->fleet->targets[i];
+        if (match_event(&target->config->match, &be->event, NULL, NULL)) {
+            add_open(o->batch, o->lane, o->fleet, be, target, &o->keys, &o->identities);
+        }
+    }
+    if (be->unit_count == 0) {
+        add_ended(o->batch, o->lane, be, VERDICT_SKIPPED, "no-target",
+                  "no target matches");
+    }
+}
+
+static size_t count_units(const struct fleet *fleet, const struct batch_event *be,
+                          enum event_outcome outcome)
+{
+    size_t n = 0;
+    if (outcome == EVENT_OK && !be->target_name) {
+        for (size_t i = 0; i < fleet->target_count; i++) {
+            n += match_event(&fleet->targets[i].config->match, &be->event, NULL, NULL);
+        }
+    }
+    return n ? n : 1;
+}
+
+void intake_open(struct lane *lane, const struct fleet *fleet,
+                 const struct kafka_partition *partition, struct kafka_record **records,
+                 size_t n, bool source, struct batch_of_events *batch)
+{
+    enum event_outcome *outcomes = mem_array(n, sizeof *outcomes);
+    size_t units = 0;
+    *batch = (struct batch_of_events){.events = mem_array(n, sizeof *batch->events),
+                                      .event_count = n};
+    for (size_t i = 0; i < n; i++) {
+        struct batch_event *be = &batch->events[i];
+        be->record = records[i];
+        read_origin(be, partition, source);
+        outcomes[i] = decode(be);
+        units += count_units(fleet, be, outcomes[i]);
+    }
+    batch->units = mem_array(units, sizeof *batch->units);
+    struct opening opening = {.lane = lane, .fleet = fleet, .batch = batch};
+    seen_init(&opening.keys, units);
+    seen_init(&opening.identities, units);
+    for (size_t i = 0; i < n; i++) {
+        open_event(&opening, &batch->events[i], outcomes[i]);
+    }
+    free(opening.keys.slots);
+    free(opening.identities.slots);
+    free(outcomes);
+}
+
+void intake_close(struct batch_of_events *batch)
+{
+    for (size_t i = 0; i < batch->unit_count; i++) {
+        if (batch->units[i].request_ready) {
+            target_request_release(&batch->units[i].request);
+        }
+    }
+    for (size_t i = 0; i < batch->event_count; i++) {
+        struct batch_event *be = &batch->events[i];
+        if (be->decoded) {
+            event_release(&be->event);
+        }
+        kafka_record_free(be->record);
+        free(be->target_name);
+        free(be->origin_topic);
+    }
+    free(batch->units);
+    free(batch->events);
+    *batch = (struct batch_of_events){0};
+}

@@ -1,0 +1,461 @@
+/* Design. The lane owns every unit except one whose call is out (http loop) or whose end
+ * is being recorded (redis thread). A turn of the loop: take what came back, give back
+ * everything when told to stop, then serve what is due: claims, leases, grants; then wait
+ * until the next of these is due, a nudge, or the last unit is done.
+ *
+ * Who ends what: a success is ended on the redis thread (no lane wakes, unless another
+ * unit waits behind it); everything else is ended by the lane. A unit that ends with
+ * another behind it is posted to the lane before it leaves the waitgroup, so the batch is
+ * still there. */
+#include "fleet/work.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/now.h"
+#include "fleet/lane.h"
+#include "fleet/work_call.h"
+#include "wire/crypto.h"
+
+enum {
+    REDIS_REST_MS = 100,    /* between tries while Redis does not answer */
+    CLAIM_POLL_MIN_MS = 20, /* how often to look whether another has finished a unit */
+    CLAIM_POLL_MAX_MS = 500,
+    ROOM_POLL_MS = 20, /* while a target has as many calls out as it may */
+    RENEW_CHECK_MS = 1000,
+};
+
+struct work {
+    struct lane *lane;
+    const struct fleet *fleet;
+    struct unit *units;
+    size_t count;
+    int64_t renew_check_ms;
+    /* scratch, one slot per unit */
+    struct unit **picked;
+    struct ledger_entry **entries;
+};
+
+static enum unit_state state_of(const struct unit *unit)
+{
+    return (enum unit_state)atomic_load(&unit->state);
+}
+
+static bool is_ours(const struct unit *unit)
+{
+    enum unit_state state = state_of(unit);
+    return state == UNIT_CLAIM || state == UNIT_BLOCKED || state == UNIT_GRANT;
+}
+
+/* --- ends --- */
+
+void work_end(struct unit *unit, enum verdict verdict, const char *reason)
+{
+    struct lane *lane = unit->lane;
+    unit->verdict = verdict;
+    snprintf(unit->reason, sizeof unit->reason, "%s", reason);
+    struct unit *twin = unit->twin;
+    bool post = unit->behind != NULL;
+    atomic_store(&unit->state, UNIT_ENDED);
+    while (twin) {
+        struct unit *next = twin->twin;
+        twin->verdict =
+            verdict == VERDICT_RETURNED ? VERDICT_RETURNED : VERDICT_DUPLICATE;
+        snprintf(twin->reason, sizeof twin->reason, "twin");
+        atomic_store(&twin->state, UNIT_ENDED);
+        waitgroup_done(&lane->wg); /* never the last: the unit itself is still in it */
+        twin = next;
+    }
+    if (post) {
+        lane_post(lane, unit);
+    }
+    waitgroup_done(&lane->wg);
+}
+
+static void defer(struct unit *unit, const char *reason, int64_t at_least_ms)
+{
+    unit->park_after_ms = at_least_ms;
+    work_end(unit, VERDICT_DEFERRED, reason);
+}
+
+/* The unit ahead has ended: go on, or share its fate where the order of the key would
+ * break. */
+static void unblock(struct unit *ended)
+{
+    struct unit *unit = ended->behind;
+    ended->behind = NULL;
+    unit->ahead = NULL;
+    if (!is_ours(unit)) {
+        return; /* ended by itself meanwhile: a duplicate */
+    }
+    if (ended->verdict == VERDICT_DEFERRED) {
+        defer(unit, "order", ended->park_after_ms);
+    } else if (state_of(unit) == UNIT_BLOCKED) {
+        unit->next_ms = now_ms();
+        atomic_store(&unit->state, UNIT_GRANT);
+    }
+}
+
+/* --- what came back --- */
+
+static void log_failure(const struct unit *unit, const char *next, int64_t in_ms)
+{
+    LOG(LOG_WARN, "trigger failed", LS("target", unit->target->config->name),
+        LS("event_id", unit->event->event.fields[EVENT_ID]),
+        LI("status", unit->call.status), LS("reason", unit->result.reason),
+        LS("detail", unit->detail), LI("try", unit->attempts), LS("next", next),
+        LI("in_ms", in_ms), LI("took_ms", unit->call.ended_ms - unit->call.started_ms),
+        LEND);
+}
+
+/* A transient failure: another try in this batch while the patience lasts, else the retry
+ * topics. */
+static void retry_or_defer(struct work *w, struct unit *unit, int64_t now)
+{
+    const struct config_target *config = unit->target->config;
+    const struct attempt_result *result = &unit->result;
+    metric_inc(
+        metrics_series(w->fleet->retries, config->name, result->reason, NULL, NULL));
+    if (result->retry_after_ms > 0) {
+        limiter_penalty(w->fleet->limiter, unit->target->limits, result->retry_after_ms);
+    }
+    if (unit->hold_until_ms == 0) {
+        unit->hold_until_ms = now + config->retry_hold_ms;
+    }
+    int64_t delay_ms =
+        attempt_backoff_ms(unit->tries, config->backoff_min_ms, config->backoff_max_ms,
+                           result->retry_after_ms, crypto_random_u64());
+    bool patient = unit->round == 0 && now + delay_ms <= unit->hold_until_ms;
+    if (!patient || breaker_is_open(&unit->target->breaker, now)) {
+        log_failure(unit, "retry topic",
+                    result->retry_after_ms > 0 ? result->retry_after_ms : 0);
+        defer(unit, result->reason, result->retry_after_ms);
+        return;
+    }
+    log_failure(unit, "retry", delay_ms);
+    unit->next_ms = now + delay_ms;
+    atomic_store(&unit->state, UNIT_GRANT);
+}
+
+static void came_back(struct work *w, struct unit *unit)
+{
+    int64_t now = now_ms();
+    const struct attempt_result *result = &unit->result;
+    if (result->class == ATTEMPT_AGAIN) {
+        if (unit->has_slot && unit->call.end == HTTP_END_RECALLED) {
+            limiter_refund(w->fleet->limiter, unit->target->limits, 1);
+        }
+        unit->has_slot = false;
+        unit->next_ms = now;
+        atomic_store(&unit->state, UNIT_GRANT);
+        return;
+    }
+    unit->has_slot = false;
+    snprintf(unit->detail, sizeof unit->detail, "%s", unit->call.error);
+    if (result->class == ATTEMPT_PERMANENT) {
+        log_failure(unit, "dead letter", 0);
+        work_end(unit, VERDICT_DEAD, result->reason);
+    } else if (result->class == ATTEMPT_UNCERTAIN &&
+               unit->target->config->uncertain_dead) {
+        unit->keep_claim = true;
+        log_failure(unit, "dead letter", 0);
+        work_end(unit, VERDICT_DEAD, "outcome-unknown");
+    } else {
+        retry_or_defer(w, unit, now);
+    }
+}
+
+static void take_back(struct work *w)
+{
+    struct unit *unit = lane_take_posted(w->lane);
+    while (unit) {
+        struct unit *next = unit->inbox_next;
+        unit->inbox_next = NULL;
+        lane_moved(w->lane, LANE_TARGET);
+        if (state_of(unit) == UNIT_ENDED) {
+            unblock(unit);
+        } else {
+            came_back(w, unit);
+        }
+        unit = next;
+    }
+}
+
+/* --- stop --- */
+
+/* Nothing more is started: what the lane holds is returned, waiting calls are recalled,
+ * running ones left to end. */
+static void give_back(struct work *w, bool abort)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < w->count; i++) {
+        struct unit *unit = &w->units[i];
+        if (state_of(unit) == UNIT_OUT) {
+            if (!unit->recalled) {
+                unit->recalled = true;
+                http_recall(w->fleet->http, &unit->call);
+            }
+            if (abort && !unit->aborted) {
+                unit->aborted = true;
+                http_abort(w->fleet->http, &unit->call);
+            }
+        } else if (is_ours(unit) && unit->claimed && !unit->keep_claim) {
+            w->entries[n++] = &unit->entry;
+        }
+    }
+    if (n) {
+        ledger_release(w->fleet->ledger, w->entries, n);
+    }
+    for (size_t i = 0; i < w->count; i++) {
+        struct unit *unit = &w->units[i];
+        bool is_twin = state_of(unit) == UNIT_BLOCKED && !unit->claimed;
+        if (is_ours(unit) && !is_twin) {
+            work_end(unit, VERDICT_RETURNED, "stop");
+        }
+    }
+}
+
+/* --- claims --- */
+
+static void claimed(struct unit *unit)
+{
+    unit->claimed = true;
+    atomic_store(&unit->lease_end, unit->entry.lease_end_boot_ms);
+    if (unit->entry.result == LEDGER_TAKEN_OVER && unit->target->config->uncertain_dead) {
+        unit->keep_claim = true;
+        work_end(unit, VERDICT_DEAD, "outcome-unknown");
+        return;
+    }
+    unit->next_ms = now_ms();
+    atomic_store(&unit->state, unit->ahead ? UNIT_BLOCKED : UNIT_GRANT);
+}
+
+static void claim_answered(struct work *w, struct unit *unit)
+{
+    int64_t now = now_ms();
+    int64_t wait_ms = unit->entry.wait_ms;
+    switch (unit->entry.result) {
+    case LEDGER_GRANTED:
+    case LEDGER_TAKEN_OVER:
+        claimed(unit);
+        break;
+    case LEDGER_DUPLICATE:
+        work_end(unit, VERDICT_DUPLICATE, "done-before");
+        break;
+    case LEDGER_CONFLICT:
+        work_end(unit, VERDICT_DEAD, "conflict");
+        break;
+    case LEDGER_WAIT:
+        lane_moved(w->lane, LANE_CLAIM);
+        wait_ms = wait_ms < CLAIM_POLL_MIN_MS ? CLAIM_POLL_MIN_MS : wait_ms;
+        unit->next_ms = now + (wait_ms > CLAIM_POLL_MAX_MS ? CLAIM_POLL_MAX_MS : wait_ms);
+        break;
+    case LEDGER_LOST:
+    case LEDGER_UNKNOWN:
+        unit->next_ms = now + REDIS_REST_MS;
+        if (unit->target->config->send_without_redis) {
+            unit->next_ms = now;
+            atomic_store(&unit->state, unit->ahead ? UNIT_BLOCKED : UNIT_GRANT);
+        }
+        break;
+    }
+}
+
+static void claim_due(struct work *w, int64_t now)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < w->count; i++) {
+        struct unit *unit = &w->units[i];
+        if (state_of(unit) == UNIT_CLAIM && unit->next_ms <= now) {
+            w->picked[n] = unit;
+            w->entries[n++] = &unit->entry;
+        }
+    }
+    if (n == 0) {
+        return;
+    }
+    lane_moved(w->lane, LANE_REDIS);
+    int rc = ledger_claim(w->fleet->ledger, w->entries, n);
+    if (rc) {
+        LOG(LOG_WARN, "Redis does not answer, nothing is sent until it does", LEND);
+    }
+    for (size_t i = 0; i < n; i++) {
+        claim_answered(w, w->picked[i]);
+    }
+}
+
+static bool wants_renewal(const struct unit *unit, int64_t boot)
+{
+    enum unit_state state = state_of(unit);
+    bool holds = state == UNIT_BLOCKED || state == UNIT_GRANT || state == UNIT_OUT;
+    return holds && unit->claimed &&
+           unit->entry.lease_end_boot_ms - boot < unit->entry.lease_ms * 2 / 3;
+}
+
+static void renew_due(struct work *w, int64_t now)
+{
+    if (now < w->renew_check_ms) {
+        return;
+    }
+    w->renew_check_ms = now + RENEW_CHECK_MS;
+    int64_t boot = now_boot_ms();
+    size_t n = 0;
+    for (size_t i = 0; i < w->count; i++) {
+        if (wants_renewal(&w->units[i], boot)) {
+            w->picked[n] = &w->units[i];
+            w->entries[n++] = &w->units[i].entry;
+        }
+    }
+    if (n == 0 || ledger_renew(w->fleet->ledger, w->entries, n)) {
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        struct unit *unit = w->picked[i];
+        atomic_store(&unit->lease_end, unit->entry.lease_end_boot_ms);
+        if (unit->entry.result == LEDGER_LOST && is_ours(unit)) {
+            unit->claimed = false; /* another took it: ask again who has it */
+            unit->next_ms = now;
+            atomic_store(&unit->state, UNIT_CLAIM);
+        }
+    }
+}
+
+/* --- grants and starts --- */
+
+static bool breaker_defers(struct unit *unit, int64_t now)
+{
+    if (!breaker_is_open(&unit->target->breaker, now)) {
+        return false;
+    }
+    defer(unit, "breaker-open", 0);
+    return true;
+}
+
+/* The units of one target that want a start now and are ready for it. At most as many as
+ * the target has room. */
+static size_t pick_ready(struct work *w, struct fleet_target *target, int64_t now)
+{
+    int room = target->out_max - atomic_load(&target->out);
+    size_t n = 0;
+    for (size_t i = 0; i < w->count; i++) {
+        struct unit *unit = &w->units[i];
+        if (unit->target != target || state_of(unit) != UNIT_GRANT ||
+            unit->next_ms > now) {
+            continue;
+        }
+        if (breaker_defers(unit, now)) {
+            continue;
+        }
+        if ((int)n >= room) {
+            unit->next_ms = now + ROOM_POLL_MS;
+        } else if (work_call_prepare(w->fleet, unit)) {
+            w->picked[n++] = unit;
+        }
+    }
+    return n;
+}
+
+static void start_granted(struct work *w, const struct limiter_ask *ask, size_t wanted)
+{
+    int64_t now = now_ms();
+    struct fleet_target *target = w->picked[0]->target;
+    int granted = ask->granted;
+    if (granted < 0 && target->config->send_without_redis) {
+        granted = (int)wanted;
+    }
+    for (size_t i = 0; i < wanted; i++) {
+        struct unit *unit = w->picked[i];
+        if ((int)i >= granted) {
+            unit->next_ms = granted < 0 ? now + REDIS_REST_MS : ask->again_ms;
+            if (granted >= 0 && ask->again_ms - now > target->grant_patience_ms) {
+                defer(unit, "rate-limit", ask->again_ms - now);
+            }
+            continue;
+        }
+        if (!breaker_allow(&target->breaker, now)) {
+            limiter_refund(w->fleet->limiter, target->limits, 1);
+            defer(unit, "breaker-open", 0);
+            continue;
+        }
+        work_call_start(w->fleet, unit,
+                        ask->granted > 0 ? limiter_slot_ms(ask, (int)i) : now,
+                        ask->granted > 0);
+    }
+}
+
+static void grant_due(struct work *w, int64_t now)
+{
+    for (size_t t = 0; t < w->fleet->target_count; t++) {
+        struct fleet_target *target = &w->fleet->targets[t];
+        size_t n = pick_ready(w, target, now);
+        if (n == 0) {
+            continue;
+        }
+        struct limiter_ask ask = {.set = target->limits, .want = (int)n};
+        lane_moved(w->lane, LANE_GRANT);
+        if (limiter_reserve(w->fleet->limiter, &ask, 1)) {
+            ask.granted = -1;
+        }
+        start_granted(w, &ask, n);
+    }
+}
+
+/* --- the loop --- */
+
+static int64_t next_wake(const struct work *w)
+{
+    int64_t next = w->renew_check_ms;
+    for (size_t i = 0; i < w->count; i++) {
+        enum unit_state state = state_of(&w->units[i]);
+        if ((state == UNIT_CLAIM || state == UNIT_GRANT) && w->units[i].next_ms < next) {
+            next = w->units[i].next_ms;
+        }
+    }
+    return next;
+}
+
+static int64_t count_open(const struct work *w)
+{
+    int64_t n = 0;
+    for (size_t i = 0; i < w->count; i++) {
+        n += state_of(&w->units[i]) != UNIT_ENDED;
+    }
+    return n;
+}
+
+void work_run(struct lane *lane, const struct fleet *fleet, struct batch_of_events *batch)
+{
+    struct work w = {.lane = lane,
+                     .fleet = fleet,
+                     .units = batch->units,
+                     .count = batch->unit_count};
+    int64_t open = count_open(&w);
+    if (open == 0) {
+        return;
+    }
+    w.renew_check_ms = now_ms() + RENEW_CHECK_MS;
+    w.picked = mem_array(w.count, sizeof(struct unit *));
+    w.entries = mem_array(w.count, sizeof(struct ledger_entry *));
+    waitgroup_add(&lane->wg, open);
+    int rc;
+    do {
+        int stop = atomic_load(&lane->stop);
+        take_back(&w);
+        if (stop != LANE_RUN) {
+            give_back(&w, stop == LANE_ABORT);
+        } else {
+            int64_t now = now_ms();
+            claim_due(&w, now);
+            renew_due(&w, now);
+            grant_due(&w, now_ms());
+        }
+        lane_moved(lane, LANE_TARGET);
+        rc = waitgroup_wait(&lane->wg, next_wake(&w));
+    } while (rc != 0);
+    free(w.picked);
+    free(w.entries);
+}

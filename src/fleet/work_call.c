@@ -1,0 +1,118 @@
+#include "fleet/work_call.h"
+
+#include <stdio.h>
+
+#include "base/now.h"
+#include "fleet/lane.h"
+#include "fleet/work.h"
+
+bool work_call_prepare(const struct fleet *fleet, struct unit *unit)
+{
+    struct err err = ERR_INIT;
+    if (unit->request_ready) {
+        return true;
+    }
+    int rc = target_request_make(unit->target->config->target, &unit->event->event,
+                                 now_wall_ms() / 1000, config_secret_get,
+                                 (void *)fleet->config, &unit->request, &err);
+    if (rc) {
+        snprintf(unit->detail, sizeof unit->detail, "%.*s", HTTP_ERROR_MAX - 1, err.text);
+        work_end(unit, VERDICT_DEAD, "template");
+        return false;
+    }
+    unit->request_ready = true;
+    return true;
+}
+
+/* http loop, at the moment the call would really start. */
+static bool may_start(struct http_call *call)
+{
+    struct unit *unit = call->arg;
+    int64_t lease_end = atomic_load(&unit->lease_end);
+    if (atomic_load(&unit->lane->stop) != LANE_RUN) {
+        return false;
+    }
+    if (lease_end && lease_end - now_boot_ms() < call->timeout_ms) {
+        return false;
+    }
+    return !unit->has_slot || now_ms() <= unit->slot_ms + LIMITER_USE_MS;
+}
+
+/* redis thread: the ledger knows, or did not answer in time; the verdict stands either
+ * way. */
+static void recorded(void *arg, int rc)
+{
+    (void)rc;
+    struct unit *unit = arg;
+    work_end(unit, VERDICT_TRIGGERED, "");
+}
+
+static void count_call(const struct fleet *fleet, const struct unit *unit)
+{
+    const struct http_call *call = &unit->call;
+    int class = call->status >= 100 && call->status < 600 ? call->status / 100 : 0;
+    metric_inc(unit->target->codes[class]);
+    metric_observe(unit->target->duration,
+                   (double)(call->ended_ms - call->started_ms) / 1000);
+    if (unit->result.class == ATTEMPT_DONE) {
+        const struct event *ev = &unit->event->event;
+        int64_t since = ev->time_ms > 0 ? ev->time_ms : unit->event->record->timestamp_ms;
+        int64_t now = now_wall_ms();
+        metric_observe(fleet->latency,
+                       since > 0 && now > since ? (double)(now - since) / 1000 : 0);
+    }
+}
+
+/* http loop. */
+static void ended(struct http_call *call)
+{
+    struct unit *unit = call->arg;
+    struct fleet_target *target = unit->target;
+    const struct fleet *fleet = unit->lane->fleet;
+    atomic_fetch_sub(&target->out, 1);
+    attempt_classify(call, target->config->retry_after_cap_ms, &unit->result);
+    if (unit->result.class == ATTEMPT_AGAIN) {
+        breaker_unused(&target->breaker);
+        lane_post(unit->lane, unit);
+        return;
+    }
+    unit->attempts++;
+    unit->tries++;
+    count_call(fleet, unit);
+    breaker_report(&target->breaker, attempt_is_sick(&unit->result, call), now_ms());
+    if (unit->result.class == ATTEMPT_DONE) {
+        atomic_store(&unit->state, UNIT_RECORDING);
+        ledger_done(fleet->ledger, &unit->entry, call->status, recorded, unit);
+    } else {
+        lane_post(unit->lane, unit);
+    }
+}
+
+void work_call_start(const struct fleet *fleet, struct unit *unit, int64_t slot_ms,
+                     bool has_slot)
+{
+    const struct config_target *config = unit->target->config;
+    const struct target_request *request = &unit->request;
+    unit->slot_ms = slot_ms;
+    unit->has_slot = has_slot;
+    unit->recalled = false;
+    unit->aborted = false;
+    unit->call = (struct http_call){
+        .pool = unit->target->pool,
+        .method = request->method,
+        .url = request->url,
+        .headers = request->headers,
+        .header_count = request->header_count,
+        .body = request->body,
+        .body_len = request->body_len,
+        .timeout_ms = config->timeout_ms,
+        .connect_timeout_ms = config->connect_timeout_ms,
+        .not_before_ms = slot_ms,
+        .may_start = may_start,
+        .done = ended,
+        .arg = unit,
+    };
+    atomic_store(&unit->state, UNIT_OUT);
+    atomic_fetch_add(&unit->target->out, 1);
+    http_submit(fleet->http, &unit->call);
+}
