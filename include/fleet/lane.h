@@ -46,7 +46,6 @@ struct lane {
 
     /* lane thread */
     struct kafka_record *held; /* taken, not due yet, not counted as read */
-    int64_t batches;
 
     /* set by others */
     atomic_int stop;       /* enum lane_stop */
@@ -79,6 +78,8 @@ void lane_free(struct lane *lane);
 void lane_post(struct lane *lane, struct unit *unit);
 struct unit *lane_take_posted(struct lane *lane); /* the whole list, oldest first */
 
-void lane_moved(struct lane *lane, enum lane_wait wait);
+/* The lane made progress; what it waits for now. Lane thread. */
+void lane_moved(struct lane *lane);
+void lane_waits(struct lane *lane, enum lane_wait wait);
 
 #endif

@@ -62,6 +62,7 @@ struct unit {
 
     struct ledger_entry entry;
     bool claimed;
+    bool is_twin;    /* waits for the first of its identity; never claims */
     bool keep_claim; /* not to be released: its outcome is unknown and may not be repeated
                       */
     atomic_llong lease_end; /* entry.lease_end_boot_ms, for the http loop */

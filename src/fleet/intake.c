@@ -158,6 +158,7 @@ static bool join_twin(struct seen *identities, struct unit *unit)
         atomic_store(&unit->state, UNIT_ENDED);
         return true;
     }
+    unit->is_twin = true;
     unit->twin = first->twin;
     first->twin = unit;
     atomic_store(&unit->state, UNIT_BLOCKED);

@@ -155,6 +155,9 @@ static void came_back(struct work *w, struct unit *unit)
         return;
     }
     unit->has_slot = false;
+    target_request_release(
+        &unit->request); /* the next attempt has its own signature and span */
+    unit->request_ready = false;
     snprintf(unit->detail, sizeof unit->detail, "%s", unit->call.error);
     if (result->class == ATTEMPT_PERMANENT) {
         log_failure(unit, "dead letter", 0);
@@ -175,7 +178,7 @@ static void take_back(struct work *w)
     while (unit) {
         struct unit *next = unit->inbox_next;
         unit->inbox_next = NULL;
-        lane_moved(w->lane, LANE_TARGET);
+        lane_moved(w->lane);
         if (state_of(unit) == UNIT_ENDED) {
             unblock(unit);
         } else {
@@ -212,8 +215,7 @@ static void give_back(struct work *w, bool abort)
     }
     for (size_t i = 0; i < w->count; i++) {
         struct unit *unit = &w->units[i];
-        bool is_twin = state_of(unit) == UNIT_BLOCKED && !unit->claimed;
-        if (is_ours(unit) && !is_twin) {
+        if (is_ours(unit) && !unit->is_twin) {
             work_end(unit, VERDICT_RETURNED, "stop");
         }
     }
@@ -250,7 +252,7 @@ static void claim_answered(struct work *w, struct unit *unit)
         work_end(unit, VERDICT_DEAD, "conflict");
         break;
     case LEDGER_WAIT:
-        lane_moved(w->lane, LANE_CLAIM);
+        lane_waits(w->lane, LANE_CLAIM);
         wait_ms = wait_ms < CLAIM_POLL_MIN_MS ? CLAIM_POLL_MIN_MS : wait_ms;
         unit->next_ms = now + (wait_ms > CLAIM_POLL_MAX_MS ? CLAIM_POLL_MAX_MS : wait_ms);
         break;
@@ -278,7 +280,7 @@ static void claim_due(struct work *w, int64_t now)
     if (n == 0) {
         return;
     }
-    lane_moved(w->lane, LANE_REDIS);
+    lane_waits(w->lane, LANE_REDIS);
     int rc = ledger_claim(w->fleet->ledger, w->entries, n);
     if (rc) {
         LOG(LOG_WARN, "Redis does not answer, nothing is sent until it does", LEND);
@@ -371,6 +373,7 @@ static void start_granted(struct work *w, const struct limiter_ask *ask, size_t 
         struct unit *unit = w->picked[i];
         if ((int)i >= granted) {
             unit->next_ms = granted < 0 ? now + REDIS_REST_MS : ask->again_ms;
+            lane_waits(w->lane, granted < 0 ? LANE_REDIS : LANE_GRANT);
             if (granted >= 0 && ask->again_ms - now > target->grant_patience_ms) {
                 defer(unit, "rate-limit", ask->again_ms - now);
             }
@@ -396,7 +399,6 @@ static void grant_due(struct work *w, int64_t now)
             continue;
         }
         struct limiter_ask ask = {.set = target->limits, .want = (int)n};
-        lane_moved(w->lane, LANE_GRANT);
         if (limiter_reserve(w->fleet->limiter, &ask, 1)) {
             ask.granted = -1;
         }
@@ -448,12 +450,10 @@ void work_run(struct lane *lane, const struct fleet *fleet, struct batch_of_even
         if (stop != LANE_RUN) {
             give_back(&w, stop == LANE_ABORT);
         } else {
-            int64_t now = now_ms();
-            claim_due(&w, now);
-            renew_due(&w, now);
+            claim_due(&w, now_ms());
             grant_due(&w, now_ms());
         }
-        lane_moved(lane, LANE_TARGET);
+        renew_due(&w, now_ms());
         rc = waitgroup_wait(&lane->wg, next_wake(&w));
     } while (rc != 0);
     free(w.picked);

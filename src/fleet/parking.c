@@ -1,0 +1,355 @@
+/* Design. A record on its way has a ticket in a block of its own that outlives the lane:
+ * the lane may leave when it is told to stop, the producer's thread still has where to
+ * write. The last of the two to go frees the block. */
+#include "fleet/parking.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/now.h"
+#include "fleet/intake.h"
+#include "fleet/lane.h"
+#include "wire/crypto.h"
+
+enum {
+    OWN_HEADERS = 13,
+    PASSED_HEADERS_MAX = 64,
+    PENDING = 1,
+    NUMBER_MAX = 24,
+    WAIT_STEP_MS = 200
+};
+
+/* --- which tier --- */
+
+size_t parking_tier(const struct config *config, const struct config_target *target,
+                    int round, int64_t at_least_ms, int64_t age_ms)
+{
+    size_t last = config->retry.tier_count - 1;
+    size_t tier = (size_t)round < last ? (size_t)round : last;
+    while (tier < last && config->retry.tiers_ms[tier] < at_least_ms) {
+        tier++;
+    }
+    return age_ms + config->retry.tiers_ms[tier] > target->retry_budget_ms ? SIZE_MAX
+                                                                           : tier;
+}
+
+static bool must_park(const struct unit *unit)
+{
+    return unit->verdict == VERDICT_DEFERRED || unit->verdict == VERDICT_DEAD;
+}
+
+/* A deferred unit whose budget does not reach the next tier is dead. */
+static const char *choose_topic(const struct fleet *fleet, struct unit *unit)
+{
+    if (unit->verdict == VERDICT_DEFERRED) {
+        int64_t age_ms = now_wall_ms() - unit->first_seen_wall_ms;
+        size_t tier = parking_tier(fleet->config, unit->target->config, unit->round,
+                                   unit->park_after_ms, age_ms);
+        if (tier != SIZE_MAX) {
+            return fleet->retry_topics[tier];
+        }
+        unit->verdict = VERDICT_DEAD;
+    }
+    return fleet->dead_topic;
+}
+
+/* --- the record --- */
+
+struct parked {
+    struct kafka_header headers[OWN_HEADERS + PASSED_HEADERS_MAX];
+    size_t count;
+    char numbers[OWN_HEADERS][NUMBER_MAX];
+    struct str value;
+    char cut[96];
+};
+
+static void add_text(struct parked *p, const char *name, const char *value)
+{
+    p->headers[p->count++] = (struct kafka_header){name, value, strlen(value)};
+}
+
+static void add_number(struct parked *p, const char *name, int64_t value)
+{
+    char *text = p->numbers[p->count];
+    snprintf(text, NUMBER_MAX, "%lld", (long long)value);
+    add_text(p, name, text);
+}
+
+static void add_story(struct parked *p, const struct unit *unit)
+{
+    const struct batch_event *be = unit->event;
+    bool dead = unit->verdict == VERDICT_DEAD;
+    if (unit->target) {
+        add_text(p, PARK_TARGET, unit->target->config->name);
+    } else if (be->target_name) {
+        add_text(p, PARK_TARGET, be->target_name);
+    }
+    if (be->decoded && be->event.fields[EVENT_ID]) {
+        add_text(p, PARK_EVENT_ID, be->event.fields[EVENT_ID]);
+    }
+    add_text(p, PARK_REASON, unit->reason);
+    add_text(p, PARK_CLASS, dead ? "dead" : "deferred");
+    add_text(p, PARK_DETAIL, unit->detail);
+    add_number(p, PARK_ROUND, unit->round + 1);
+    add_number(p, PARK_ATTEMPTS, unit->attempts);
+    add_text(p, PARK_TOPIC, be->origin_topic);
+    add_number(p, PARK_PARTITION, be->origin_partition);
+    add_number(p, PARK_OFFSET, be->origin_offset);
+    add_number(p, PARK_FIRST_SEEN, unit->first_seen_wall_ms);
+    if (!dead && unit->park_after_ms > 0) {
+        add_number(p, PARK_NOT_BEFORE, now_wall_ms() + unit->park_after_ms);
+    }
+}
+
+/* The event's own headers go along; of ours only the new ones. */
+static void add_passed(struct parked *p, const struct kafka_record *record)
+{
+    size_t passed = 0;
+    for (size_t i = 0; i < record->header_count && passed < PASSED_HEADERS_MAX; i++) {
+        if (!text_starts(record->headers[i].name, "sluice-")) {
+            p->headers[p->count++] = record->headers[i];
+            passed++;
+        }
+    }
+}
+
+static void parked_init(struct parked *p, const struct unit *unit)
+{
+    const struct kafka_record *record = unit->event->record;
+    p->count = 0;
+    str_init(&p->value);
+    add_story(p, unit);
+    add_passed(p, record);
+    if (record->value) {
+        event_redact(record->value, record->value_len, &p->value);
+    }
+}
+
+/* Too large for its topic: the beginning, with the size and a hash of the whole. */
+static void cut_value(struct parked *p)
+{
+    char hex[CRYPTO_HEX128_LEN];
+    struct crypto_piece piece = {p->value.data, p->value.len};
+    crypto_hash128(&piece, 1, hex);
+    snprintf(p->cut, sizeof p->cut, "bytes=%zu hash=%s", p->value.len, hex);
+    if (p->value.len > PARKING_CUT_BYTES) {
+        p->value.len = PARKING_CUT_BYTES;
+    }
+    add_text(p, PARK_CUT, p->cut);
+}
+
+/* --- tickets --- */
+
+struct tickets {
+    struct waitgroup wg;
+    atomic_int refs;
+    size_t count;
+    atomic_int results[]; /* PENDING, 0 or -errno */
+};
+
+struct ticket {
+    struct tickets *all;
+    size_t i;
+};
+
+static void tickets_drop(struct tickets *t)
+{
+    if (atomic_fetch_sub(&t->refs, 1) == 1) {
+        waitgroup_release(&t->wg);
+        free(t);
+    }
+}
+
+/* producer's thread */
+static void on_sent(void *arg, int rc, int partition, int64_t offset, const char *why)
+{
+    (void)partition;
+    (void)offset;
+    struct ticket *ticket = arg;
+    struct tickets *all = ticket->all;
+    if (rc && rc != -EINVAL) {
+        LOG(LOG_WARN, "parking failed", LS("text", why), LEND);
+    }
+    atomic_store(&all->results[ticket->i], rc);
+    waitgroup_done(&all->wg);
+    tickets_drop(all);
+    free(ticket);
+}
+
+static struct tickets *tickets_new(size_t count)
+{
+    struct tickets *t = mem_zalloc(sizeof *t + count * sizeof(atomic_int));
+    waitgroup_init(&t->wg);
+    atomic_init(&t->refs, 1);
+    t->count = count;
+    for (size_t i = 0; i < count; i++) {
+        atomic_init(&t->results[i], PENDING);
+    }
+    return t;
+}
+
+static void send_one(const struct fleet *fleet, struct unit *unit, bool cut,
+                     struct tickets *t, size_t i)
+{
+    struct err err = ERR_INIT;
+    struct parked parked;
+    const struct kafka_record *record = unit->event->record;
+    if (cut) {
+        unit->verdict = VERDICT_DEAD; /* a cut event cannot be tried again */
+    }
+    const char *topic = choose_topic(fleet, unit);
+    parked_init(&parked, unit);
+    if (cut) {
+        cut_value(&parked);
+    }
+    struct kafka_message message = {
+        .topic = topic,
+        .partition = -1,
+        .key = record->key,
+        .key_len = record->key_len,
+        .value = record->value ? parked.value.data : NULL,
+        .value_len = parked.value.len,
+        .headers = parked.headers,
+        .header_count = parked.count,
+    };
+    struct ticket *ticket = mem_alloc(sizeof *ticket);
+    *ticket = (struct ticket){t, i};
+    waitgroup_add(&t->wg, 1);
+    atomic_fetch_add(&t->refs, 1);
+    int rc = kafka_send(fleet->producer, &message, on_sent, ticket, &err);
+    if (rc) {
+        on_sent(ticket, rc, -1, -1, err.text);
+    }
+    str_release(&parked.value);
+}
+
+/* Wait for all tickets; when told to stop, only a little longer. Returns false when some
+ * are still out. */
+static bool tickets_wait(struct lane *lane, struct tickets *t)
+{
+    int64_t last_ms = NOW_FOREVER;
+    for (;;) {
+        if (last_ms == NOW_FOREVER && atomic_load(&lane->stop) != LANE_RUN) {
+            last_ms = now_ms() + PARKING_LAST_MS;
+        }
+        int64_t now = now_ms();
+        if (now >= last_ms) {
+            return waitgroup_open(&t->wg) == 0;
+        }
+        if (waitgroup_wait(&t->wg, now + WAIT_STEP_MS) == 0) {
+            return true;
+        }
+    }
+}
+
+/* --- a batch --- */
+
+struct round_of_parking {
+    struct unit **units; /* not acknowledged yet */
+    bool *cut;
+    size_t count;
+    struct ledger_entry **entries; /* acknowledged in this round */
+    int *rounds;
+    size_t parked;
+};
+
+static void acknowledged(const struct fleet *fleet, struct round_of_parking *r,
+                         struct unit *unit)
+{
+    metric_inc(metrics_series(fleet->parked, verdict_name(unit->verdict), unit->reason,
+                              NULL, NULL));
+    if (unit->verdict == VERDICT_DEAD) {
+        LOG(LOG_WARN, "dead letter", LS("topic", fleet->dead_topic),
+            LS("target", unit->target ? unit->target->config->name : ""),
+            LS("reason", unit->reason), LS("detail", unit->detail),
+            LS("origin", unit->event->origin_topic),
+            LI("partition", unit->event->origin_partition),
+            LI("offset", unit->event->origin_offset), LEND);
+    }
+    /* A conflict's key belongs to the other event, a unit that waited belongs to its
+     * holder. */
+    if (unit->claimed) {
+        r->entries[r->parked] = &unit->entry;
+        r->rounds[r->parked++] =
+            unit->verdict == VERDICT_DEAD ? LEDGER_DEAD_ROUND : unit->round + 1;
+    }
+}
+
+/* Send all that is not acknowledged once. Returns false when the lane was told to stop
+ * meanwhile. */
+static bool park_once(struct lane *lane, const struct fleet *fleet,
+                      struct round_of_parking *r)
+{
+    struct tickets *t = tickets_new(r->count);
+    for (size_t i = 0; i < r->count; i++) {
+        send_one(fleet, r->units[i], r->cut[i], t, i);
+    }
+    bool all = tickets_wait(lane, t);
+    size_t left = 0;
+    for (size_t i = 0; i < r->count; i++) {
+        int rc = atomic_load(&t->results[i]);
+        if (rc == 0) {
+            acknowledged(fleet, r, r->units[i]);
+        } else {
+            r->units[left] = r->units[i];
+            r->cut[left++] = r->cut[i] || rc == -EINVAL;
+        }
+    }
+    r->count = left;
+    tickets_drop(t);
+    return all;
+}
+
+static void give_back(const struct fleet *fleet, struct unit *unit)
+{
+    struct ledger_entry *entry = &unit->entry;
+    if (unit->claimed && !unit->keep_claim) {
+        ledger_release(fleet->ledger, &entry, 1);
+    }
+    unit->verdict = VERDICT_RETURNED;
+}
+
+void parking_park(struct lane *lane, const struct fleet *fleet,
+                  struct batch_of_events *batch)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < batch->unit_count; i++) {
+        n += must_park(&batch->units[i]);
+    }
+    if (n == 0) {
+        return;
+    }
+    struct round_of_parking r = {
+        .units = mem_array(n, sizeof(struct unit *)),
+        .cut = mem_array(n, sizeof(bool)),
+        .entries = mem_array(n, sizeof(struct ledger_entry *)),
+        .rounds = mem_array(n, sizeof(int)),
+    };
+    for (size_t i = 0; i < batch->unit_count; i++) {
+        if (must_park(&batch->units[i])) {
+            r.units[r.count++] = &batch->units[i];
+        }
+    }
+    lane_waits(lane, LANE_PARKING);
+    while (r.count > 0 && atomic_load(&lane->stop) == LANE_RUN) {
+        if (park_once(lane, fleet, &r) && r.count > 0 &&
+            ctx_sleep(lane->intake, now_ms() + PARKING_RETRY_MS)) {
+            break;
+        }
+    }
+    if (r.parked) {
+        ledger_parked(fleet->ledger, r.entries, r.rounds, r.parked);
+    }
+    for (size_t i = 0; i < r.count; i++) {
+        give_back(fleet, r.units[i]);
+    }
+    free(r.units);
+    free(r.cut);
+    free(r.entries);
+    free(r.rounds);
+}
