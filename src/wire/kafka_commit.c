@@ -1,0 +1,162 @@
+/* Design. One commit is in flight at a time; what lanes finish meanwhile goes with the
+ * next one. The broker does not check who owns a partition, and librdkafka stamps a
+ * commit with the generation of the moment it is sent, so a late answer could speak of an
+ * assignment that is over: each commit carries its epoch, and answers of older epochs are
+ * dropped. Nothing here waits without a deadline: a synchronous commit can block for
+ * ever. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/now.h"
+#include "wire/kafka_consumer.h"
+
+/* How many partitions the topic had when the group was new: what is numbered above was
+ * added later and must be read from its beginning. */
+static void put_birth(const struct kafka_consumer *c, rd_kafka_topic_partition_t *entry)
+{
+    if (c->born > 0) {
+        char text[24];
+        int len = snprintf(text, sizeof text, "born=%d", c->born);
+        entry->metadata = mem_dup(text, (size_t)len);
+        entry->metadata_size = (size_t)len;
+    }
+}
+
+static bool is_behind(struct kafka_partition *p)
+{
+    int64_t done = kafka_partition_done_offset(p);
+    return done >= 0 && done != atomic_load(&p->committed);
+}
+
+static size_t count_behind(struct kafka_consumer *c)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < c->partition_count; i++) {
+        n += is_behind(c->partitions[i]);
+    }
+    return n;
+}
+
+static rd_kafka_topic_partition_list_t *list_behind(struct kafka_consumer *c, size_t n)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)n);
+    for (size_t i = 0; i < c->partition_count; i++) {
+        struct kafka_partition *p = c->partitions[i];
+        if (is_behind(p)) {
+            rd_kafka_topic_partition_t *entry =
+                rd_kafka_topic_partition_list_add(list, p->topic, p->id);
+            entry->offset = kafka_partition_done_offset(p);
+            if (p->source) {
+                put_birth(c, entry);
+            }
+        }
+    }
+    return list;
+}
+
+void kafka_commit_start(struct kafka_consumer *c)
+{
+    int64_t now = now_ms();
+    bool waiting = c->commit_open && now - c->commit_since_ms < KAFKA_COMMIT_STALL_MS;
+    bool resting = c->commit_failed && now - c->commit_since_ms < KAFKA_COMMIT_REST_MS;
+    size_t behind = waiting || resting ? 0 : count_behind(c);
+    if (behind == 0) {
+        return;
+    }
+    rd_kafka_topic_partition_list_t *list = list_behind(c, behind);
+    rd_kafka_resp_err_t code = rd_kafka_commit_queue(c->rk, list, c->commit_queue, NULL,
+                                                     (void *)(uintptr_t)c->epoch);
+    rd_kafka_topic_partition_list_destroy(list);
+    c->commit_open = code == RD_KAFKA_RESP_ERR_NO_ERROR;
+    c->commit_failed = code != RD_KAFKA_RESP_ERR_NO_ERROR;
+    c->commit_since_ms = now;
+    if (code) {
+        metric_inc(c->commit_failures);
+        LOG(LOG_WARN, "commit not sent", LS("text", rd_kafka_err2str(code)), LEND);
+    }
+}
+
+static struct kafka_partition *find(struct kafka_consumer *c,
+                                    const rd_kafka_topic_partition_t *entry)
+{
+    for (size_t i = 0; i < c->partition_count; i++) {
+        struct kafka_partition *p = c->partitions[i];
+        if (p->id == entry->partition && strcmp(p->topic, entry->topic) == 0) {
+            return p;
+        }
+    }
+    return NULL;
+}
+
+static void fail(struct kafka_consumer *c, rd_kafka_resp_err_t code)
+{
+    metric_inc(c->commit_failures);
+    c->commit_failed = true;
+    if (code == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID ||
+        code == RD_KAFKA_RESP_ERR__FATAL) {
+        kafka_consumer_note(c, KAFKA_FENCED, rd_kafka_err2str(code));
+    } else if (kafka_is_refusal(code)) {
+        kafka_consumer_note(c, KAFKA_REFUSED, rd_kafka_err2str(code));
+    }
+    LOG(LOG_WARN, "commit failed, the offsets go with the next one",
+        LS("text", rd_kafka_err2str(code)), LEND);
+}
+
+static void answer(struct kafka_consumer *c, rd_kafka_event_t *event)
+{
+    if ((uint64_t)(uintptr_t)rd_kafka_event_opaque(event) != c->epoch) {
+        return;
+    }
+    c->commit_open = false;
+    c->commit_stalled = false;
+    rd_kafka_topic_partition_list_t *list = rd_kafka_event_topic_partition_list(event);
+    rd_kafka_resp_err_t code = rd_kafka_event_error(event);
+    for (int i = 0; code == RD_KAFKA_RESP_ERR_NO_ERROR && list && i < list->cnt; i++) {
+        if (list->elems[i].err) {
+            code = list->elems[i].err;
+        }
+    }
+    if (code) {
+        fail(c, code);
+    } else {
+        metric_inc(c->commits);
+    }
+    for (int i = 0; list && i < list->cnt; i++) {
+        struct kafka_partition *p = find(c, &list->elems[i]);
+        if (p && !code) {
+            kafka_partition_committed(p, list->elems[i].offset);
+        }
+    }
+}
+
+void kafka_commit_serve(struct kafka_consumer *c, int wait_ms)
+{
+    rd_kafka_event_t *event = rd_kafka_queue_poll(c->commit_queue, wait_ms);
+    while (event) {
+        if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_OFFSET_COMMIT) {
+            answer(c, event);
+        }
+        rd_kafka_event_destroy(event);
+        event = rd_kafka_queue_poll(c->commit_queue, 0);
+    }
+}
+
+bool kafka_commit_flush(struct kafka_consumer *c, int64_t until_ms)
+{
+    c->commit_failed = false;
+    while (c->commit_open || count_behind(c) > 0) {
+        kafka_commit_start(c);
+        int64_t left_ms = until_ms - now_ms();
+        if (c->commit_failed) {
+            return false; /* another try in this assignment is useless */
+        }
+        if (left_ms <= 0) {
+            c->commit_stalled = true;
+            return false;
+        }
+        kafka_commit_serve(c, left_ms < KAFKA_POLL_MS ? (int)left_ms : KAFKA_POLL_MS);
+    }
+    return true;
+}

@@ -1,0 +1,299 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/now.h"
+#include "wire/kafka_consumer.h"
+
+/* --- records --- */
+
+static size_t header_bytes(const rd_kafka_headers_t *headers, size_t count)
+{
+    size_t bytes = 0;
+    const char *name;
+    const void *value;
+    size_t len;
+    for (size_t i = 0; i < count; i++) {
+        if (rd_kafka_header_get_all(headers, i, &name, &value, &len) == 0) {
+            bytes += strlen(name) + 1 + len + 1;
+        }
+    }
+    return bytes;
+}
+
+static char *put(char **at, const void *data, size_t len)
+{
+    char *to = *at;
+    memcpy(to, data, len);
+    to[len] = '\0';
+    *at += len + 1;
+    return to;
+}
+
+static void copy_headers(struct kafka_record *r, const rd_kafka_headers_t *headers,
+                         size_t count, char **at)
+{
+    const char *name;
+    const void *value;
+    size_t len;
+    for (size_t i = 0; i < count; i++) {
+        if (rd_kafka_header_get_all(headers, i, &name, &value, &len)) {
+            continue;
+        }
+        struct kafka_header *h = &r->headers[r->header_count++];
+        h->name = put(at, name, strlen(name));
+        h->value = value ? put(at, value, len) : NULL;
+        h->len = value ? len : 0;
+    }
+}
+
+/* One block: a held librdkafka message would pin its whole fetch buffer. */
+static struct kafka_record *copy_record(const rd_kafka_message_t *m)
+{
+    rd_kafka_headers_t *headers = NULL;
+    size_t count = 0;
+    if (rd_kafka_message_headers(m, &headers) == 0) {
+        count = rd_kafka_header_cnt(headers);
+    }
+    struct kafka_record *r;
+    size_t fixed = sizeof *r + count * sizeof(struct kafka_header);
+    size_t bytes =
+        fixed + m->key_len + 1 + m->len + 1 + (count ? header_bytes(headers, count) : 0);
+    r = mem_alloc(bytes);
+    memset(r, 0, fixed);
+    r->headers = (struct kafka_header *)(r + 1);
+    char *at = (char *)r + fixed;
+    rd_kafka_timestamp_type_t type;
+    r->offset = m->offset;
+    r->timestamp_ms = rd_kafka_message_timestamp(m, &type);
+    r->append_time = type == RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME;
+    r->key = m->key ? put(&at, m->key, m->key_len) : NULL;
+    r->key_len = m->key ? m->key_len : 0;
+    r->value = m->payload ? put(&at, m->payload, m->len) : NULL;
+    r->value_len = m->payload ? m->len : 0;
+    copy_headers(r, headers, count, &at);
+    return r;
+}
+
+void kafka_record_free(struct kafka_record *record)
+{
+    free(record);
+}
+
+const struct kafka_header *kafka_record_header(const struct kafka_record *record,
+                                               const char *name)
+{
+    for (size_t i = record->header_count; i > 0; i--) {
+        if (strcmp(record->headers[i - 1].name, name) == 0) {
+            return &record->headers[i - 1];
+        }
+    }
+    return NULL;
+}
+
+/* --- life --- */
+
+struct kafka_partition *kafka_partition_new(struct kafka_consumer *c, const char *topic,
+                                            int id)
+{
+    struct kafka_partition *p = mem_zalloc(sizeof *p);
+    p->consumer = c;
+    p->topic = mem_strdup(topic);
+    p->id = id;
+    for (size_t i = 0; i < c->options.source_count; i++) {
+        p->source = p->source || strcmp(topic, c->options.topics[i]) == 0;
+    }
+    p->epoch = c->epoch;
+    p->gaps = metrics_series(c->gap_family, topic, NULL, NULL, NULL);
+    char number[16];
+    snprintf(number, sizeof number, "%d", id);
+    p->lag_events = metrics_series(c->lag_events_family, topic, number, NULL, NULL);
+    p->lag_seconds = metrics_series(c->lag_seconds_family, topic, number, NULL, NULL);
+    atomic_init(&p->refs, 1);
+    atomic_init(&p->next, -1);
+    atomic_init(&p->committed, -1);
+    p->done = -1;
+    pthread_condattr_t attr;
+    MUST(pthread_condattr_init(&attr));
+    MUST(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC));
+    MUST(pthread_cond_init(&p->cond, &attr));
+    MUST(pthread_condattr_destroy(&attr));
+    MUST(pthread_mutex_init(&p->mu, NULL));
+    /* Before rd_kafka_assign: a queue forwarded a second later has lost its messages to
+     * the main one. */
+    p->queue = rd_kafka_queue_get_partition(c->rk, topic, id);
+    rd_kafka_queue_forward(p->queue, NULL);
+    return p;
+}
+
+void kafka_partition_end(struct kafka_partition *p)
+{
+    struct kafka_consumer *c = p->consumer;
+    kafka_partition_wake(p);
+    MUST(pthread_mutex_lock(&p->mu));
+    p->over = true;
+    MUST(pthread_mutex_unlock(&p->mu));
+    metrics_drop(c->lag_events_family, p->lag_events);
+    metrics_drop(c->lag_seconds_family, p->lag_seconds);
+}
+
+void kafka_partition_hold(struct kafka_partition *p)
+{
+    atomic_fetch_add(&p->refs, 1);
+}
+
+void kafka_partition_drop(struct kafka_partition *p)
+{
+    if (atomic_fetch_sub(&p->refs, 1) != 1) {
+        return;
+    }
+    ASSERT(!p->queue);
+    MUST(pthread_cond_destroy(&p->cond));
+    MUST(pthread_mutex_destroy(&p->mu));
+    free(p->topic);
+    free(p);
+}
+
+const char *kafka_partition_topic(const struct kafka_partition *p)
+{
+    return p->topic;
+}
+
+int kafka_partition_id(const struct kafka_partition *p)
+{
+    return p->id;
+}
+
+bool kafka_partition_is_source(const struct kafka_partition *p)
+{
+    return p->source;
+}
+
+/* --- taking --- */
+
+/* Returns true when the message is the next one, false when it was delivered before
+ * (positions were given anew while the lane held it). */
+static bool advance(struct kafka_partition *p, const rd_kafka_message_t *m)
+{
+    int64_t expected = atomic_load(&p->next);
+    if (expected >= 0 && m->offset < expected) {
+        return false;
+    }
+    if (expected >= 0 && m->offset > expected) {
+        metric_add(p->gaps, (double)(m->offset - expected));
+        LOG(LOG_WARN, "offsets jump: records are gone before they were read",
+            LS("topic", p->topic), LI("partition", p->id), LI("expected", expected),
+            LI("found", m->offset), LEND);
+    }
+    atomic_store(&p->next, m->offset + 1);
+    return true;
+}
+
+static void take_error(struct kafka_partition *p, const rd_kafka_message_t *m)
+{
+    if (m->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET) {
+        atomic_store(&p->needs_start, true);
+        kafka_consumer_wake(p->consumer);
+        return;
+    }
+    LOG(LOG_WARN, "kafka partition error", LS("topic", p->topic), LI("partition", p->id),
+        LS("text", rd_kafka_message_errstr(m)), LEND);
+}
+
+int kafka_take(struct kafka_partition *p, int64_t until_ms, struct kafka_record **record)
+{
+    for (;;) {
+        if (atomic_load(&p->woken)) {
+            return -ECANCELED;
+        }
+        int64_t left_ms = until_ms - now_ms();
+        int wait_ms = left_ms <= 0 ? 0 : left_ms < 1000 ? (int)left_ms : 1000;
+        rd_kafka_message_t *m = rd_kafka_consume_queue(p->queue, wait_ms);
+        if (!m) {
+            if (left_ms <= 0) {
+                return -ETIMEDOUT;
+            }
+            continue;
+        }
+        if (m->err) {
+            take_error(p, m);
+        } else if (advance(p, m)) {
+            *record = copy_record(m);
+            rd_kafka_message_destroy(m);
+            if (atomic_load(&p->open_wall_ms) == 0 && (*record)->timestamp_ms > 0) {
+                atomic_store(&p->open_wall_ms, (*record)->timestamp_ms);
+            }
+            return 0;
+        }
+        rd_kafka_message_destroy(m);
+    }
+}
+
+void kafka_partition_wake(struct kafka_partition *p)
+{
+    atomic_store(&p->woken, true);
+    MUST(pthread_mutex_lock(&p->mu));
+    if (p->queue && !p->over) {
+        rd_kafka_queue_yield(p->queue);
+    }
+    MUST(pthread_cond_broadcast(&p->cond));
+    MUST(pthread_mutex_unlock(&p->mu));
+}
+
+/* --- done and the window --- */
+
+void kafka_done(struct kafka_partition *p, int64_t next_offset)
+{
+    MUST(pthread_mutex_lock(&p->mu));
+    bool current = !p->over;
+    if (current) {
+        p->done = next_offset;
+        if (p->pending_count == KAFKA_PENDING_MAX) {
+            p->pending_count--; /* the last two count as one */
+        }
+        p->pending[p->pending_count++] =
+            (struct kafka_pending){next_offset, atomic_exchange(&p->open_wall_ms, 0)};
+        kafka_consumer_wake(p->consumer);
+    }
+    MUST(pthread_mutex_unlock(&p->mu));
+}
+
+int64_t kafka_partition_done_offset(struct kafka_partition *p)
+{
+    MUST(pthread_mutex_lock(&p->mu));
+    int64_t done = p->done;
+    MUST(pthread_mutex_unlock(&p->mu));
+    return done;
+}
+
+void kafka_partition_committed(struct kafka_partition *p, int64_t committed)
+{
+    atomic_store(&p->committed, committed);
+    MUST(pthread_mutex_lock(&p->mu));
+    int kept = 0;
+    for (int i = 0; i < p->pending_count; i++) {
+        if (p->pending[i].next_offset > committed) {
+            p->pending[kept++] = p->pending[i];
+        }
+    }
+    p->pending_count = kept;
+    MUST(pthread_cond_broadcast(&p->cond));
+    MUST(pthread_mutex_unlock(&p->mu));
+}
+
+int kafka_await_window(struct kafka_partition *p, int batches, int64_t until_ms)
+{
+    struct timespec until = {.tv_sec = (time_t)(until_ms / 1000),
+                             .tv_nsec = (long)(until_ms % 1000) * 1000000};
+    int rc = 0;
+    MUST(pthread_mutex_lock(&p->mu));
+    while (p->pending_count > batches && !atomic_load(&p->woken) && rc == 0) {
+        rc = pthread_cond_timedwait(&p->cond, &p->mu, &until);
+    }
+    bool open = p->pending_count <= batches;
+    MUST(pthread_mutex_unlock(&p->mu));
+    return atomic_load(&p->woken) ? -ECANCELED : open ? 0 : -ETIMEDOUT;
+}
