@@ -70,6 +70,12 @@ $(BUILD)/sluice-producer: $(PRODUCER_OBJ) $(BUILD)/libsluice.a
 	$(call SAY,LD)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(PRODUCER_OBJ) $(BUILD)/libsluice.a $(LIBS_ALL)
 
+# What unit tests may take from the producer: all but its main.
+$(BUILD)/libproducer.a: $(filter-out %/main.o,$(PRODUCER_OBJ))
+	@rm -f $@
+	$(call SAY,AR)
+	$(Q)$(AR) rcs $@ $^
+
 $(BUILD)/libsluice.a: $(LIB_OBJ)
 	@rm -f $@
 	$(call SAY,AR)
@@ -87,12 +93,12 @@ $(BUILD)/gen/%.lua.inc: src/%.lua
 
 # A unit test is one cmocka program; `make unit T=ctx` runs one. The table of tests is read off the functions
 # named <module>__<expectation>.
-$(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libsluice.a
+$(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libproducer.a $(BUILD)/libsluice.a
 	@mkdir -p $(@D)
 	@sed -n 's/^\(static \)\?void \([a-z0-9_]*__[a-z0-9_]*\)(void \*\*state).*/cmocka_unit_test(\2),/p' $< > $@.tests.inc
 	$(call SAY,CC)
 	$(Q)$(CC) $(CPPFLAGS_ALL) -DUNIT_TESTS='"$(abspath $@).tests.inc"' $(CFLAGS_ALL) $(DEPFLAGS) -MF $@.d -o $@ $< \
-	      $(LDFLAGS_ALL) $(BUILD)/libsluice.a $(LIBS_ALL) -lcmocka
+	      $(LDFLAGS_ALL) $(BUILD)/libproducer.a $(BUILD)/libsluice.a $(LIBS_ALL) -lcmocka
 
 UNITS := $(if $(T),$(BUILD)/unit/test_$(T),$(UNIT_BIN))
 unit-bins: $(UNITS)
@@ -166,6 +172,7 @@ clean:
 # For clang-tidy.
 gen: $(LUA_INC)
 print-flags:
-	@echo '$(CPPFLAGS_ALL) -std=c11'
+	$(info $(CPPFLAGS_ALL) -std=c11)
+	@:
 
 -include $(LIB_OBJ:.o=.d) $(CONSUMER_OBJ:.o=.d) $(PRODUCER_OBJ:.o=.d) $(UNIT_BIN:=.d) $(TOOL_BIN:=.d) $(BENCH_BIN:=.d)

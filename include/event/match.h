@@ -23,7 +23,8 @@ int match_add(struct match *m, const char *name, const char *const *globs, size_
               struct err *err);
 void match_release(struct match *m);
 
-/* No rules match everything. why: optional, told of each rule, also after one failed. */
+/* No rules match everything; an absent value matches no glob, not even "*". why:
+ * optional, told of each rule, also after one failed; value NULL: absent. */
 bool match_event(const struct match *m, const struct event *ev,
                  void (*why)(void *arg, const struct match_rule *rule, const char *value,
                              bool ok),

@@ -8,9 +8,10 @@
 struct template;
 
 enum template_escape {
-    TEMPLATE_PLAIN,   /* as is: bodies' leaves (encoded later by json-c) */
+    TEMPLATE_PLAIN,   /* as is */
     TEMPLATE_PERCENT, /* each value percent-encoded: paths and queries */
     TEMPLATE_HEADER,  /* values with control characters are refused */
+    TEMPLATE_JSON,    /* all of it as the inside of a JSON string: bodies' leaves */
 };
 
 enum { TEMPLATE_OUTPUT_MAX = 64 * 1024 };
@@ -28,7 +29,14 @@ void template_free(struct template *t);
 bool template_is_constant(const struct template *t);
 bool template_uses_event(const struct template *t);
 
-/* Append the filled text.
+/* The text of a constant template; "" for an empty one. Borrowed. */
+const char *template_constant(const struct template *t);
+
+/* The JSON pointer of a template that is ${event:/pointer} and nothing else, else NULL.
+ * Borrowed. */
+const char *template_sole_pointer(const struct template *t);
+
+/* Append the filled text. A pointer's value is a string, number or boolean.
  * secret  NULL: secrets are shown as "••••••".
  * Returns 0, or -ENOENT with a sentence when the event lacks a field, -EBADMSG for a
  * value that may not stand here, -EINVAL when the output is too long. */

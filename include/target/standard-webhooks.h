@@ -12,6 +12,7 @@
 enum { STANDARD_WEBHOOKS_SIGNATURE_MAX = 64 };
 
 /* secret  "whsec_<base64>" of 24 to 64 bytes.
+ * id      without dots.
  * Returns 0 or -EINVAL with a sentence that does not hold the secret. */
 int standard_webhooks_sign(const char *secret, const char *id, int64_t wall_s,
                            const char *body, size_t body_len,

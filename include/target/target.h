@@ -22,8 +22,10 @@ struct target_options {
     const struct http_header *headers; /* values are templates */
     size_t header_count;
     struct json_object
-        *body; /* tree whose strings are templates; NULL: the event's document as JSON */
-    bool no_body;
+        *body;    /* tree whose strings are templates, copied; a string that is one
+                     ${event:/pointer} takes the type of the value. NULL: the event's
+                     document as JSON, except for GET and HEAD */
+    bool no_body; /* send none */
     const char
         *sign_secret; /* NULL, or the name of the secret: sign: standard-webhooks */
 };
@@ -38,7 +40,8 @@ void target_free(struct target *target);
 const char *target_name(const struct target *target);
 const char *target_host(const struct target *target); /* "https://argocd.acme.io:443" */
 
-/* One request, made ready. Owns its memory; the http_call borrows from it. */
+/* One request, made ready. Owns its memory, nothing in it is the target's; the http_call
+ * borrows from it. */
 struct target_request {
     struct str arena; /* all text, NUL-separated */
     const char *method;
@@ -49,12 +52,21 @@ struct target_request {
     size_t body_len;
 };
 
-/* Make the request of one attempt. The attempts of a unit differ only in the signature's
- * timestamp. Adds, unless configuration set them: content-type, idempotency-key
- * ("<target>/<event id>", bytes outside 0x21-0x7e percent-encoded), traceparent (a child
- * of the event's, or a new trace), user-agent. wall_s   for signatures. secret NULL:
- * masked, for explain. Returns 0, -ENOENT (the event lacks a field), -EBADMSG (a value
- * may not stand in a header or url), -EINVAL (too long). */
+/* Make the request of one attempt. The attempts of a unit differ only in traceparent's
+ * parent id and in the signature's timestamp.
+ *
+ * Adds, unless configuration set them: content-type (application/json, with a body),
+ * idempotency-key ("<target>/<event id>"; '%' and bytes outside 0x21-0x7e as %XX),
+ * traceparent (a child of the event's, or a new trace), user-agent. Signed requests carry
+ * webhook-id (a hash of target and event identity), webhook-timestamp and
+ * webhook-signature.
+ *
+ * wall_s   for signatures.
+ * secret   NULL: masked, for explain.
+ * request  out: target_request_release in every case.
+ * Returns 0, -ENOENT (the event or the secrets lack something), -EBADMSG (a value may not
+ * stand in a header or url), -EINVAL (too long, unusable signing secret); the sentence
+ * holds no value. */
 int target_request_make(const struct target *target, const struct event *ev,
                         int64_t wall_s, template_secret_fn *secret, void *arg,
                         struct target_request *request, struct err *err);

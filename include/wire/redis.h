@@ -43,9 +43,11 @@ size_t redis_reply_count(const struct redis_reply *reply);
 const struct redis_reply *redis_reply_at(const struct redis_reply *reply, size_t i);
 
 /* rc     0 with a reply (which may be a REDIS_ERROR other than the ones handled here), or
- *        -ETIMEDOUT (deadline passed; the command may or may not have been executed),
- * -EIO (connection lost after it was written, or refused), -ECANCELED (stop). reply  NULL
- * unless rc is 0; borrowed until done returns. Runs on the redis thread; never blocks. */
+ *        -ETIMEDOUT (deadline passed; the command may or may not have been executed), or
+ *        -EIO (connection lost after it was written and it is not idempotent; or 131,072
+ *        commands are open), or -ECANCELED (stop).
+ * reply  NULL unless rc is 0; borrowed until done returns.
+ * Runs on the redis thread; never blocks. */
 typedef void redis_done_fn(void *arg, int rc, const struct redis_reply *reply);
 
 struct redis_command {
@@ -58,9 +60,10 @@ struct redis_command {
     int64_t deadline_ms; /* monotonic */
     bool idempotent;     /* may be sent again after a lost connection */
     int64_t linger_ms;   /* after the deadline called done with -ETIMEDOUT, keep trying to
-                            deliver it (no second done) for   so long: for facts that must be
-                            recorded after an outage. 0: no. Bounded by   REDIS_LINGER_MAX
-                            commands, the oldest dropped first and counted */
+                            deliver it (no second done) for so long: for facts that must
+                            be recorded after an outage. 0: no. Bounded by
+                            REDIS_LINGER_MAX commands, the oldest dropped first and
+                            counted */
     redis_done_fn *done; /* may be NULL */
     void *arg;
 };

@@ -12,6 +12,7 @@ import concurrent.futures
 import hashlib
 import os
 import re
+import shlex
 import subprocess
 import sys
 
@@ -267,7 +268,7 @@ def rule_tidy(tree):
     if not names:
         return
     make = subprocess.run(["make", "-s", "gen", "print-flags"], cwd=tree.root, capture_output=True, text=True)
-    flags = make.stdout.strip().splitlines()[-1].split() if make.returncode == 0 else ["-iquote", "include"]
+    flags = shlex.split(make.stdout.strip().splitlines()[-1]) if make.returncode == 0 else ["-iquote", "include"]
     version = subprocess.run(["clang-tidy", "--version"], capture_output=True, text=True).stdout
     salt = version + " ".join(flags) + (tree.read(".clang-tidy") if ".clang-tidy" in tree.files else "")
     seen = set()

@@ -1,0 +1,37 @@
+#include "dice.h"
+
+/* splitmix64 (Steele, Lea, Flood 2014): passes BigCrush, eight lines, any seed will do.
+ */
+uint64_t dice_next(struct dice *dice)
+{
+    dice->state += 0x9e3779b97f4a7c15u;
+    uint64_t z = dice->state;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+
+struct dice dice_new(uint64_t seed)
+{
+    return (struct dice){seed};
+}
+
+struct dice dice_for(uint64_t seed, const char *name, uint64_t number)
+{
+    struct dice dice = {seed ^ 0xcbf29ce484222325u};
+    for (; *name != '\0'; name++) {
+        dice.state = (dice.state ^ (unsigned char)*name) * 0x100000001b3u;
+    }
+    dice.state ^= dice_next(&dice) + number;
+    return dice;
+}
+
+double dice_unit(struct dice *dice)
+{
+    return (double)(dice_next(dice) >> 11) * 0x1p-53;
+}
+
+uint64_t dice_below(struct dice *dice, uint64_t limit)
+{
+    return dice_next(dice) % limit; /* the bias is below 2^-40 for what we ask */
+}

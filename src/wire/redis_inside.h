@@ -1,0 +1,93 @@
+/* What redis.c (the callers' side) and redis_loop.c (the redis thread) share. */
+#ifndef WIRE_REDIS_INSIDE_H
+#define WIRE_REDIS_INSIDE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "wire/redis.h"
+#include "wire/redis_connect.h"
+#include "wire/redis_queue.h"
+#include "wire/redis_resp.h"
+
+enum redis_reason {
+    REASON_CONNECT,
+    REASON_LOST,
+    REASON_SILENT,
+    REASON_TIMEOUT,
+    REASON_UNAVAILABLE,
+    REASON_NOSCRIPT,
+    REASON_OOM,
+    REASON_REPLY,
+    REASON_FULL,
+    REASON_LINGER,
+    REASONS,
+};
+
+extern const char *const redis_reason_names[REASONS];
+
+struct redis_script {
+    const char *text;
+    /* owned by the redis thread */
+    char sha[REDIS_SHA_LEN];
+    bool loading;
+};
+
+struct redis_waiter {
+    pthread_mutex_t mu;
+    pthread_cond_t cond;
+    size_t left;
+    int rc;
+};
+
+struct redis {
+    /* read-only after start */
+    struct redis_url url;
+    void (*connected_fn)(void *arg, const char *run_id, bool changed);
+    void *connected_arg;
+    struct metric *errors[REASONS]; /* NULL without metrics */
+    struct metric *connected_gauge;
+    struct redis_connector *connector;
+    int wake_fd;
+    pthread_t thread;
+
+    atomic_size_t open; /* commands that are not over */
+
+    pthread_mutex_t mu;
+    /* guarded by mu */
+    struct redis_fifo inbox;
+    bool asleep; /* the redis thread is or may soon be in poll */
+    bool stopping;
+    bool closed; /* nothing is taken any more */
+    int64_t stop_until_ms;
+    bool connected;
+    bool refused;
+    char last_error[ERR_TEXT_MAX];
+    char policy[REDIS_INFO_MAX];
+    struct redis_script *scripts[REDIS_SCRIPTS_MAX];
+    size_t script_count;
+
+    /* owned by the redis thread */
+    int fd; /* -1: down */
+    struct redis_reader *reader;
+    struct str out; /* being written, from out_sent on */
+    size_t out_sent;
+    struct redis_fifo waiting;
+    struct redis_fifo again;
+    struct redis_fifo in_flight;
+    struct redis_fifo lingering;
+    struct redis_heap due;
+    int64_t heard_ms; /* when something came last, or when in_flight became not empty */
+    int failures;     /* since the last good reply */
+    bool ever_connected;
+    char run_id[REDIS_INFO_MAX];
+    struct redis_fifo taken; /* from the inbox, for one turn */
+};
+
+/* Copies the command. */
+struct redis_node *redis_node_new(const struct redis_command *command);
+void redis_waiter_tell(struct redis_waiter *waiter, int rc);
+
+void *redis_loop_main(void *redis);
+
+#endif

@@ -1,0 +1,547 @@
+#include "wire/redis_inside.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/now.h"
+#include "wire/crypto.h"
+
+/* Design. A command is one node. Callers put nodes into `inbox` under mu; the redis
+ * thread moves them to `waiting`, from there as many as fit into one write and to
+ * `in_flight`, whose order is the order of the replies. Everything but the inbox belongs
+ * to the redis thread, so `done` functions run without any lock.
+ *
+ * A node whose deadline passes is ended at once. While it is in flight it stays there as
+ * a ghost, so that its late reply is matched and thrown away. If it may linger, it is
+ * kept (and after a lost connection sent again) until a reply comes or its time is over.
+ *
+ * `again` goes out before `waiting`: what a lost connection or an unknown script gives
+ * back. Lock order: there is only mu, and a waiter's own lock, never both. */
+
+enum {
+    PIPELINE_MAX = 4096,     /* in flight */
+    OUT_BYTES_MAX = 1 << 18, /* written, but not yet taken by the kernel */
+    READ_BYTES = 1 << 16,
+    SILENCE_MS = 3000, /* nothing came while something is in flight: it is gone */
+    BACKOFF_FIRST_MS = 50,
+    BACKOFF_MAX_MS = 1000,
+    BACKOFF_DOUBLINGS_MAX = 5,
+    SCRIPT_TRIES_MAX = 3,
+    IDLE_POLL_MS = 60000,
+};
+
+const char *const redis_reason_names[REASONS] = {
+    "connect",  "lost", "silent", "timeout", "unavailable",
+    "noscript", "oom",  "reply",  "full",    "linger_dropped",
+};
+
+static void count(struct redis *r, enum redis_reason reason)
+{
+    if (r->errors[reason]) {
+        metric_inc(r->errors[reason]);
+    }
+}
+
+/* ---- one command's life ---- */
+
+static struct redis_node *load_node_new(struct redis_script *script)
+{
+    struct redis_command command = {
+        .args = {"SCRIPT", "LOAD", script->text},
+        .lens = {6, 4, strlen(script->text)},
+        .arg_count = 3,
+    };
+    struct redis_node *node = redis_node_new(&command);
+    node->script = script;
+    node->load = true;
+    node->ended = true; /* nobody waits for it */
+    return node;
+}
+
+static void node_free(struct redis *r, struct redis_node *node)
+{
+    ASSERT(node->ended);
+    redis_fifo_unlink(&node->queue);
+    redis_fifo_unlink(&node->linger);
+    redis_heap_remove(&r->due, node);
+    bool counted = !node->load;
+    free(node);
+    if (counted) {
+        atomic_fetch_sub(&r->open, 1);
+    }
+}
+
+/* The caller's part is over: exactly once. */
+static void node_end(struct redis *r, struct redis_node *node, int rc,
+                     const struct redis_reply *reply)
+{
+    ASSERT(!node->ended);
+    node->ended = true;
+    redis_heap_remove(&r->due, node);
+    if (node->done) {
+        node->done(node->arg, rc, reply);
+    }
+    if (node->waiter) {
+        redis_waiter_tell(node->waiter, rc);
+        node->waiter = NULL;
+    }
+}
+
+static void node_end_and_free(struct redis *r, struct redis_node *node, int rc)
+{
+    if (!node->ended) {
+        node_end(r, node, rc, NULL);
+    }
+    node_free(r, node);
+}
+
+static bool is_lingering(const struct redis_node *node)
+{
+    return node->linger.fifo != NULL;
+}
+
+/* Is anything still wanted of it? Else it is a ghost. */
+static bool is_alive(const struct redis_node *node)
+{
+    return !node->ended || is_lingering(node);
+}
+
+/* In flight it becomes a ghost, elsewhere it goes. */
+static void node_abandon(struct redis *r, struct redis_node *node)
+{
+    redis_fifo_unlink(&node->linger);
+    redis_heap_remove(&r->due, node);
+    if (node->queue.fifo != &r->in_flight) {
+        node_free(r, node);
+    }
+}
+
+static void node_linger(struct redis *r, struct redis_node *node)
+{
+    node->due_ms += node->linger_ms;
+    redis_heap_put(&r->due, node);
+    redis_fifo_append(&r->lingering, &node->linger);
+    if (r->lingering.count > REDIS_LINGER_MAX) {
+        count(r, REASON_LINGER);
+        node_abandon(r, r->lingering.head->node);
+    }
+}
+
+static void expire(struct redis *r, int64_t now)
+{
+    while (r->due.count > 0 && r->due.items[0]->due_ms <= now) {
+        struct redis_node *node = r->due.items[0];
+        if (node->ended) {
+            count(r, REASON_LINGER);
+            node_abandon(r, node);
+            continue;
+        }
+        count(r, REASON_TIMEOUT);
+        node_end(r, node, -ETIMEDOUT, NULL);
+        if (node->linger_ms > 0) {
+            node_linger(r, node);
+        } else {
+            node_abandon(r, node);
+        }
+    }
+}
+
+/* ---- the connection ---- */
+
+static void want_connection(struct redis *r)
+{
+    const char *texts[REDIS_SCRIPTS_MAX];
+    MUST(pthread_mutex_lock(&r->mu));
+    size_t n = r->script_count;
+    for (size_t i = 0; i < n; i++) {
+        texts[i] = r->scripts[i]->text;
+    }
+    MUST(pthread_mutex_unlock(&r->mu));
+    int64_t most = BACKOFF_FIRST_MS;
+    for (int i = 0; i < r->failures && i < BACKOFF_DOUBLINGS_MAX; i++) {
+        most *= 2;
+    }
+    if (most > BACKOFF_MAX_MS) {
+        most = BACKOFF_MAX_MS;
+    }
+    /* the whole fleet lost it in the same moment: spread the return */
+    int64_t wait = r->ever_connected || r->failures > 0
+                       ? (int64_t)(crypto_random_u64() % (uint64_t)most)
+                       : 0;
+    redis_connector_want(r->connector, now_ms() + wait, texts, n);
+}
+
+static void set_state(struct redis *r, bool connected, bool refused, const char *error)
+{
+    MUST(pthread_mutex_lock(&r->mu));
+    r->connected = connected;
+    r->refused = refused;
+    memcpy(r->last_error, error, strlen(error) + 1);
+    MUST(pthread_mutex_unlock(&r->mu));
+    if (r->connected_gauge) {
+        metric_set(r->connected_gauge, connected ? 1 : 0);
+    }
+}
+
+/* What was sent: commands that may be sent twice go back to the front, in order. */
+static void give_back(struct redis *r)
+{
+    struct redis_fifo sent = {0};
+    redis_fifo_move(&sent, &r->in_flight);
+    redis_fifo_move(&sent, &r->again);
+    for (struct redis_node *node = redis_fifo_pop(&sent); node;
+         node = redis_fifo_pop(&sent)) {
+        if (node->load) {
+            node->script->loading = false;
+            node_free(r, node);
+        } else if (node->idempotent && is_alive(node)) {
+            redis_fifo_append(&r->again, &node->queue);
+        } else {
+            node_end_and_free(r, node, -EIO);
+        }
+    }
+}
+
+static void drop_connection(struct redis *r, enum redis_reason reason, const char *why)
+{
+    ASSERT(r->fd >= 0);
+    count(r, reason);
+    LOG(LOG_WARN, "redis connection lost", LS("reason", redis_reason_names[reason]),
+        LS("error", why), LI("in_flight", r->in_flight.count), LEND);
+    close(r->fd);
+    r->fd = -1;
+    redis_reader_free(r->reader);
+    r->reader = NULL;
+    str_clear(&r->out);
+    r->out_sent = 0;
+    set_state(r, false, false, why);
+    give_back(r);
+    want_connection(r);
+    r->failures++;
+}
+
+static void accept_connection(struct redis *r, const struct redis_connection *con)
+{
+    /* a server that does not tell who it is could be another one */
+    bool changed =
+        r->ever_connected && (!*con->run_id || strcmp(con->run_id, r->run_id) != 0);
+    r->fd = con->fd;
+    r->reader = redis_reader_new();
+    r->ever_connected = true;
+    memcpy(r->run_id, con->run_id, sizeof r->run_id);
+    MUST(pthread_mutex_lock(&r->mu));
+    memcpy(r->policy, con->policy, sizeof r->policy);
+    for (size_t i = 0; i < con->script_count; i++) {
+        memcpy(r->scripts[i]->sha, con->sha[i], REDIS_SHA_LEN);
+    }
+    MUST(pthread_mutex_unlock(&r->mu));
+    set_state(r, true, false, "");
+    LOG(LOG_INFO, "redis connected", LS("run_id", con->run_id), LS("policy", con->policy),
+        LEND);
+    if (r->connected_fn) {
+        r->connected_fn(r->connected_arg, con->run_id, changed);
+    }
+}
+
+static void take_connection(struct redis *r)
+{
+    struct redis_connection con;
+    if (!redis_connector_take(r->connector, &con)) {
+        return;
+    }
+    if (con.fd >= 0) {
+        accept_connection(r, &con);
+        return;
+    }
+    count(r, REASON_CONNECT);
+    LOG(LOG_WARN, "redis connect failed", LS("error", con.err.text),
+        LS("refused", con.refused ? "yes" : "no"), LEND);
+    set_state(r, false, con.refused, con.err.text);
+    r->failures++;
+    want_connection(r);
+}
+
+/* ---- replies ---- */
+
+static void take_load_reply(struct redis *r, struct redis_node *node,
+                            const struct redis_reply *reply)
+{
+    size_t len;
+    const char *text = redis_reply_text(reply, &len);
+    node->script->loading = false;
+    if (redis_reply_kind(reply) == REDIS_STRING && len == REDIS_SHA_LEN) {
+        memcpy(node->script->sha, text, REDIS_SHA_LEN);
+    } else {
+        LOG(LOG_ERROR, "redis script not loaded", LS("error", text), LEND);
+    }
+    node_free(r, node);
+}
+
+/* The server forgot the script (restart, SCRIPT FLUSH) or never had it. */
+static void send_with_script(struct redis *r, struct redis_node *node)
+{
+    count(r, REASON_NOSCRIPT);
+    node->script_tries++;
+    if (!node->script->loading) {
+        node->script->loading = true;
+        redis_fifo_append(&r->again, &load_node_new(node->script)->queue);
+    }
+    redis_fifo_append(&r->again, &node->queue);
+}
+
+/* It cannot work now, and asking again on this connection would not help. */
+static bool means_unavailable(const struct redis_reply *reply)
+{
+    return redis_reply_says(reply, "LOADING ") || redis_reply_says(reply, "READONLY ") ||
+           redis_reply_says(reply, "MASTERDOWN ");
+}
+
+/* Returns false when the connection was dropped. */
+static bool take_reply(struct redis *r, const struct redis_reply *reply)
+{
+    struct redis_node *node = r->in_flight.head->node;
+    if (means_unavailable(reply)) {
+        drop_connection(r, REASON_UNAVAILABLE, redis_reply_text(reply, NULL));
+        return false;
+    }
+    redis_fifo_unlink(&node->queue);
+    if (node->load) {
+        take_load_reply(r, node, reply);
+        return true;
+    }
+    if (redis_reply_kind(reply) == REDIS_ERROR) {
+        bool retry = node->script && is_alive(node) &&
+                     node->script_tries < SCRIPT_TRIES_MAX &&
+                     redis_reply_says(reply, "NOSCRIPT");
+        if (retry) {
+            send_with_script(r, node);
+            return true;
+        }
+        count(r, redis_reply_says(reply, "OOM ") ? REASON_OOM : REASON_REPLY);
+    }
+    r->failures = 0;
+    if (!node->ended) {
+        node_end(r, node, 0, reply);
+    }
+    node_free(r, node);
+    return true;
+}
+
+static void take_replies(struct redis *r)
+{
+    struct err err = ERR_INIT;
+    for (;;) {
+        struct redis_reply *reply;
+        if (redis_reader_next(r->reader, &reply, &err) != 0) {
+            drop_connection(r, REASON_LOST, err.text);
+            return;
+        }
+        if (!reply) {
+            return;
+        }
+        bool expected = r->in_flight.count > 0;
+        bool kept = expected && take_reply(r, reply);
+        if (!expected) {
+            const char *text = redis_reply_text(reply, NULL);
+            drop_connection(r, REASON_LOST, *text ? text : "a reply to no command");
+        }
+        redis_reply_free(reply);
+        if (!kept) {
+            return;
+        }
+    }
+}
+
+static void receive(struct redis *r)
+{
+    static const char closed[] = "the server closed the connection";
+    char bytes[READ_BYTES];
+    struct err err = ERR_INIT;
+    ssize_t n = recv(r->fd, bytes, sizeof bytes, 0);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+        return;
+    }
+    if (n <= 0) {
+        drop_connection(r, REASON_LOST, n == 0 ? closed : strerror(errno));
+        return;
+    }
+    r->heard_ms = now_ms();
+    if (redis_reader_feed(r->reader, bytes, (size_t)n, &err) != 0) {
+        drop_connection(r, REASON_LOST, err.text);
+        return;
+    }
+    take_replies(r);
+}
+
+/* ---- sending ---- */
+
+static void take_inbox(struct redis *r)
+{
+    MUST(pthread_mutex_lock(&r->mu));
+    r->asleep = false;
+    redis_fifo_move(&r->taken, &r->inbox);
+    MUST(pthread_mutex_unlock(&r->mu));
+    for (struct redis_node *node = redis_fifo_pop(&r->taken); node;
+         node = redis_fifo_pop(&r->taken)) {
+        if (node->refused) {
+            count(r, REASON_FULL);
+            node_end_and_free(r, node, -EIO);
+            continue;
+        }
+        redis_heap_put(&r->due, node);
+        redis_fifo_append(&r->waiting, &node->queue);
+    }
+}
+
+/* Whatever waits becomes one pipeline. */
+static void fill(struct redis *r)
+{
+    while (r->in_flight.count < PIPELINE_MAX &&
+           r->out.len - r->out_sent < OUT_BYTES_MAX) {
+        struct redis_node *node = redis_fifo_pop(&r->again);
+        if (!node) {
+            node = redis_fifo_pop(&r->waiting);
+        }
+        if (!node) {
+            return;
+        }
+        if (node->sha_offset > 0) {
+            memcpy(node->text + node->sha_offset, node->script->sha, REDIS_SHA_LEN);
+        }
+        if (r->in_flight.count == 0) {
+            r->heard_ms = now_ms();
+        }
+        str_put(&r->out, node->text, node->len);
+        redis_fifo_append(&r->in_flight, &node->queue);
+    }
+}
+
+static void transmit(struct redis *r)
+{
+    for (;;) {
+        fill(r);
+        if (r->out.len == 0) {
+            return;
+        }
+        ssize_t n = send(r->fd, r->out.data + r->out_sent, r->out.len - r->out_sent,
+                         MSG_NOSIGNAL);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0 && errno != EAGAIN) {
+            drop_connection(r, REASON_LOST, strerror(errno));
+            return;
+        }
+        r->out_sent += n > 0 ? (size_t)n : 0;
+        if (r->out_sent < r->out.len) {
+            return; /* the kernel is full: poll says when to go on */
+        }
+        str_clear(&r->out);
+        r->out_sent = 0;
+    }
+}
+
+/* ---- the thread ---- */
+
+/* Until when to sleep at most. */
+static int64_t next_event_ms(const struct redis *r, int64_t stop_until_ms)
+{
+    int64_t next = stop_until_ms;
+    if (r->due.count > 0 && r->due.items[0]->due_ms < next) {
+        next = r->due.items[0]->due_ms;
+    }
+    if (r->in_flight.count > 0 && r->heard_ms + SILENCE_MS < next) {
+        next = r->heard_ms + SILENCE_MS;
+    }
+    return next;
+}
+
+static void wait_for_event(struct redis *r, int64_t until_ms)
+{
+    bool writing = r->out.len > 0;
+    struct pollfd fds[2] = {{.fd = r->wake_fd, .events = POLLIN},
+                            {.fd = r->fd,
+                             .events = (short)(POLLIN | (writing ? POLLOUT : 0))}};
+    int64_t left = until_ms - now_ms();
+    left = left < 0 ? 0 : left > IDLE_POLL_MS ? IDLE_POLL_MS : left;
+    int n = poll(fds, r->fd >= 0 ? 2 : 1, (int)left);
+    if (n > 0 && fds[0].revents != 0) {
+        uint64_t nudges;
+        ssize_t rc = read(r->wake_fd, &nudges, sizeof nudges);
+        (void)rc; /* only to make it unreadable again */
+    }
+    if (n > 0 && r->fd >= 0 && (fds[1].revents & ~POLLOUT) != 0) {
+        receive(r);
+    }
+}
+
+/* Sleep, unless there is work. Returns false when it is time to go. */
+static bool turn(struct redis *r)
+{
+    MUST(pthread_mutex_lock(&r->mu));
+    r->asleep = r->inbox.count == 0;
+    bool idle = r->asleep;
+    bool stopping = r->stopping;
+    int64_t stop_until_ms = stopping ? r->stop_until_ms : NOW_FOREVER;
+    MUST(pthread_mutex_unlock(&r->mu));
+    int64_t now = now_ms();
+    if (stopping && (now >= stop_until_ms || (idle && r->due.count == 0))) {
+        return false;
+    }
+    wait_for_event(r, idle ? next_event_ms(r, stop_until_ms) : now);
+    expire(r, now_ms());
+    take_inbox(r);
+    take_connection(r);
+    if (r->fd >= 0 && r->in_flight.count > 0 && now_ms() >= r->heard_ms + SILENCE_MS) {
+        drop_connection(r, REASON_SILENT, "the server answers nothing");
+    }
+    if (r->fd >= 0) {
+        transmit(r);
+    }
+    return true;
+}
+
+/* End what is left. `done` functions may still send; that ends here, too. */
+static void wind_up(struct redis *r)
+{
+    bool over = false;
+    size_t given_up = 0;
+    if (r->fd >= 0) {
+        close(r->fd);
+        r->fd = -1;
+    }
+    while (!over) {
+        take_inbox(r);
+        redis_fifo_move(&r->taken, &r->in_flight);
+        redis_fifo_move(&r->taken, &r->again);
+        redis_fifo_move(&r->taken, &r->waiting);
+        for (struct redis_node *node = redis_fifo_pop(&r->taken); node;
+             node = redis_fifo_pop(&r->taken)) {
+            given_up += is_alive(node);
+            node_end_and_free(r, node, -ECANCELED);
+        }
+        MUST(pthread_mutex_lock(&r->mu));
+        over = r->inbox.count == 0;
+        r->closed = over;
+        MUST(pthread_mutex_unlock(&r->mu));
+    }
+    if (given_up > 0) {
+        LOG(LOG_WARN, "redis commands given up at stop", LI("commands", given_up), LEND);
+    }
+}
+
+void *redis_loop_main(void *arg)
+{
+    struct redis *r = arg;
+    want_connection(r);
+    while (turn(r)) {
+    }
+    wind_up(r);
+    return NULL;
+}

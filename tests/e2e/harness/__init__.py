@@ -1,0 +1,1 @@
+"""The outside of the product: real brokers, a real Redis, an independent target and an independent judge."""

@@ -1,0 +1,1 @@
+"""One file per area; each function with @scenario is one scenario."""

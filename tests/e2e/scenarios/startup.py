@@ -1,0 +1,97 @@
+"""What is wrong at the start is said in a sentence that names the next step, with a sysexits code, and no loop."""
+import os
+import re
+
+from harness.proc import wait_for
+from harness.registry import scenario
+
+USAGE, UNAVAILABLE, REFUSED, CONFIG = 64, 69, 77, 78
+NO_INPUT = 66
+
+
+def ends(stage, worker, codes, *words, within_s=40):
+    code = worker.wait(within_s)
+    stage.demand(code in codes, f"exit {code}, not one of {codes}: {worker.last_lines()}")
+    missing = [w for w in words if not re.search(w, worker.log())]
+    stage.demand(not missing, f"the message does not say {missing}: {worker.last_lines(6)}")
+    stage.note(f"exit {code}")
+
+
+@scenario(timeout_s=90)
+def topic_missing(stage):
+    """The source topic is not there: said, with the command that makes it."""
+    stage.set_up(topics=False)
+    worker = stage.worker("w1")
+    ends(stage, worker, (UNAVAILABLE, CONFIG), re.escape(stage.topic), "topics ensure")
+
+
+@scenario(timeout_s=90)
+def authentication_refused(stage):
+    """A wrong SASL password: said, exit 77."""
+    stage.set_up(changes={"kafka": {"brokers": [stage.kafka.sasl_bootstrap], "properties": {
+        "security.protocol": "sasl_plaintext", "sasl.mechanism": "PLAIN", "sasl.username": "sluice",
+        "sasl.password": "wrong-password-marker"}}})
+    worker = stage.worker("w1")
+    ends(stage, worker, (REFUSED,), "uthenticat")
+    stage.demand("wrong-password-marker" not in worker.log(), "the password is in the log")
+
+
+@scenario(timeout_s=90)
+def authentication_accepted(stage):
+    """The right one: works."""
+    stage.set_up(partitions=2, changes={"kafka": {"brokers": [stage.kafka.sasl_bootstrap], "properties": {
+        "security.protocol": "sasl_plaintext", "sasl.mechanism": "PLAIN", "sasl.username": "sluice",
+        "sasl.password": "right-password"}}})
+    stage.fleet(1)
+    from harness.stage import events
+    stage.publish(events(10))
+    stage.wait_done(stage.units())
+    stage.judge()
+
+
+@scenario(brokers=("mock",), timeout_s=60)
+def group_empty(stage):
+    """kafka.group is empty: exit 78 and the place in the file."""
+    stage.set_up(changes={"kafka": {"group": ""}})
+    ends(stage, stage.worker("w1"), (CONFIG,), r"w1\.yaml:\d+:\d+", "kafka.group")
+
+
+@scenario(brokers=("mock",), timeout_s=60)
+def batch_size_zero(stage):
+    """A batch size of 0 is refused: exit 78 and the place in the file."""
+    stage.set_up(changes={"batch": {"size": 0}})
+    ends(stage, stage.worker("w1"), (CONFIG,), r"w1\.yaml:\d+:\d+", "batch.size")
+
+
+@scenario(brokers=("mock",), timeout_s=60)
+def secret_unreadable(stage):
+    """A secret file that is not there: named, with the secret's name."""
+    path = os.path.join(stage.folder, "no-such-secret")
+    stage.set_up(changes={"secrets": {"tok": {"file": path}},
+                          "targets": {"a": {"headers": {"authorization": "Bearer ${secret.tok}"}}}})
+    ends(stage, stage.worker("w1"), (NO_INPUT, CONFIG), "tok", "no-such-secret")
+
+
+@scenario(brokers=("mock",), timeout_s=60)
+def redis_password_wrong(stage):
+    """Redis asks for a password that is not given: said; nothing is sent."""
+    stage.set_up(redis={"password": "p"})
+    worker = stage.worker("w1")
+    try:
+        wait_for(lambda: "NOAUTH" in worker.log() or not worker.running(), 30, "a word on NOAUTH")
+    finally:
+        stage.note("ended with %s" % worker.exit_code() if not worker.running() else "waits")
+    stage.demand(re.search("NOAUTH|uthentic", worker.log()), f"not said: {worker.last_lines()}")
+    stage.demand(worker.exit_code() in (None, REFUSED), f"exit {worker.exit_code()}")
+
+
+@scenario(brokers=("mock",), timeout_s=60)
+def two_on_one_host(stage):
+    """Two workers with the same http.listen: the second takes the next free port and says so."""
+    from harness.proc import free_port
+    port = free_port()
+    stage.set_up(partitions=2)
+    first = stage.worker("w1", http={"listen": f"127.0.0.1:{port}"})
+    first.wait_ready()
+    second = stage.worker("w2", http={"listen": f"127.0.0.1:{port}"})
+    second.wait_ready()
