@@ -102,16 +102,15 @@ static void allow_many_descriptors(void)
     }
 }
 
-static void say_where(const struct command_line *line,
+static void say_where(const struct command_line *line, const char *host,
                       const struct mock_server_options *options, int port)
 {
     struct str mode;
     str_init(&mode);
-    bool v6 = strchr(options->address, ':') != NULL;
+    bool v6 = strchr(host, ':') != NULL;
     struct str url;
     str_init(&url);
-    str_addf(&url, "http://%s%s%s:%d", v6 ? "[" : "", options->address, v6 ? "]" : "",
-             port);
+    str_addf(&url, "http://%s%s%s:%d", v6 ? "[" : "", host, v6 ? "]" : "", port);
     if (flag_is_set(line, "json")) {
         printf("{\"listen\":\"%s\",\"port\":%d,\"seed\":%llu}\n", url.data, port,
                (unsigned long long)options->seed);
@@ -173,7 +172,7 @@ int mock_cd_run(const struct command_line *line)
         free(host);
         return rc;
     }
-    say_where(line, &options, mock_server_port(server));
+    say_where(line, host, &options, mock_server_port(server));
     int number;
     MUST(sigwait(&stop, &number));
     say_summary(mock_server_stats(server));
