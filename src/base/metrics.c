@@ -376,7 +376,9 @@ void metrics_write(struct metrics *m, struct str *out)
     struct collector collectors[METRIC_COLLECTORS_MAX];
     MUST(pthread_mutex_lock(&m->mu));
     size_t n = m->collector_count;
-    memcpy(collectors, m->collectors, sizeof collectors);
+    for (size_t i = 0; i < n; i++) {
+        collectors[i] = m->collectors[i];
+    }
     MUST(pthread_mutex_unlock(&m->mu));
     for (size_t i = 0; i < n; i++) {
         collectors[i].fn(collectors[i].arg); /* unlocked: they make series and set them */
