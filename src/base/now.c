@@ -39,15 +39,13 @@ int64_t now_wall_ms(void)
 
 void now_rfc3339(int64_t wall_ms, char text[NOW_TEXT_MAX])
 {
-    int64_t ms = wall_ms % 1000;
-    if (ms < 0) {
-        ms += 1000; /* before 1970: round down, not towards zero */
-    }
-    time_t seconds = (time_t)((wall_ms - ms) / 1000);
+    bool before_1970 = wall_ms % 1000 < 0; /* then the division must round down */
+    time_t seconds = (time_t)(wall_ms / 1000 - before_1970);
+    int ms = (int)(wall_ms % 1000 + before_1970 * 1000);
     struct tm t;
     gmtime_r(&seconds, &t);
     size_t len = strftime(text, NOW_TEXT_MAX, "%Y-%m-%dT%H:%M:%S", &t);
-    snprintf(text + len, NOW_TEXT_MAX - len, ".%03dZ", (int)ms);
+    snprintf(text + len, NOW_TEXT_MAX - len, ".%03dZ", ms);
 }
 
 /* --- reading dates ------------------------------------------------------------------ */
