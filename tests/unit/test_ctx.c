@@ -1,8 +1,10 @@
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -96,21 +98,19 @@ static void ctx_sleep__never_outlasts_the_context(void **state)
     ctx_free(ctx);
 }
 
+struct sleeper {
+    pthread_t thread;
+    struct ctx *ctx;
+    atomic_bool begun;
+    int rc;
+};
+
 static void *sleep_for_good(void *arg)
 {
-    int rc = ctx_sleep(arg, NOW_FOREVER);
-    return (void *)(intptr_t)rc;
-}
-
-static int end_sleep_by(void (*fn)(struct ctx *ctx), struct ctx *slept_on,
-                        struct ctx *ended)
-{
-    pthread_t thread;
-    void *rc;
-    MUST(pthread_create(&thread, NULL, sleep_for_good, slept_on));
-    fn(ended);
-    MUST(pthread_join(thread, &rc));
-    return (int)(intptr_t)rc;
+    struct sleeper *s = arg;
+    atomic_store(&s->begun, true);
+    s->rc = ctx_sleep(s->ctx, NOW_FOREVER);
+    return NULL;
 }
 
 static void bring_the_deadline_here(struct ctx *ctx)
@@ -118,20 +118,33 @@ static void bring_the_deadline_here(struct ctx *ctx)
     ctx_set_deadline(ctx, now_ms());
 }
 
+/* Sleep on a child while `fn` ends its parent; `yields` moves the end from before the
+ * sleep to after its beginning. */
+static int end_sleep_by(void (*fn)(struct ctx *ctx), int yields)
+{
+    struct ctx *root = ctx_new(NULL, NOW_FOREVER);
+    struct ctx *child = ctx_new(root, NOW_FOREVER);
+    struct sleeper s = {.ctx = child};
+    MUST(pthread_create(&s.thread, NULL, sleep_for_good, &s));
+    while (yields > 0 && !atomic_load(&s.begun)) {
+        sched_yield();
+    }
+    for (int i = 0; i < yields; i++) {
+        sched_yield();
+    }
+    fn(root);
+    MUST(pthread_join(s.thread, NULL));
+    ctx_free(child);
+    ctx_free(root);
+    return s.rc;
+}
+
 static void ctx_sleep__is_woken_through_an_ancestor(void **state)
 {
     (void)state;
-    for (int i = 0; i < 200; i++) {
-        struct ctx *root = ctx_new(NULL, NOW_FOREVER);
-        struct ctx *child = ctx_new(root, NOW_FOREVER);
-        if (i % 2 == 0) {
-            assert_int_equal(end_sleep_by(ctx_cancel, child, root), -ECANCELED);
-        } else {
-            assert_int_equal(end_sleep_by(bring_the_deadline_here, child, root),
-                             -ETIMEDOUT);
-        }
-        ctx_free(child);
-        ctx_free(root);
+    for (int yields = 0; yields < 100; yields++) {
+        assert_int_equal(end_sleep_by(ctx_cancel, yields), -ECANCELED);
+        assert_int_equal(end_sleep_by(bring_the_deadline_here, yields), -ETIMEDOUT);
     }
 }
 

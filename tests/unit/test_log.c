@@ -213,6 +213,31 @@ static void log__a_new_window_begins_with_the_old_ones_sum(void **state)
     free(out);
 }
 
+static void log__a_site_that_goes_on_is_summed_up_again(void **state)
+{
+    (void)state;
+    struct log_site quiet = {0};
+    struct log_site noisy = {0};
+    struct capture c = capture_begin(LOG_INFO, LOG_JSON, NULL);
+    for (int i = 0; i < LOG_BURST + 2; i++) {
+        log_write(&quiet, LOG_WARN, "quiet", no_fields);
+        log_write(&noisy, LOG_WARN, "noisy", no_fields);
+    }
+    quiet.window_start_ms -= LOG_WINDOW_MS;
+    log_flush_suppressed(false); /* passes over the noisy one, whose window is open */
+    for (int i = 0; i < 3; i++) {
+        log_flush_suppressed(true);
+        log_write(&noisy, LOG_WARN, "noisy", no_fields);
+    }
+    log_flush_suppressed(true);
+    char *out = capture_end(&c);
+    assert_int_equal(count(out, "\"quiet\",\"suppressed\":2}"), 1);
+    assert_true(strstr(out, "\"quiet\",\"supp") < strstr(out, "\"noisy\",\"supp"));
+    assert_int_equal(count(out, "\"noisy\",\"suppressed\":2}"), 1);
+    assert_int_equal(count(out, "\"noisy\",\"suppressed\":1}"), 3);
+    free(out);
+}
+
 static void log__info_lines_are_never_suppressed(void **state)
 {
     (void)state;
@@ -240,6 +265,25 @@ static void log__a_full_pipe_drops_lines_and_blocks_nobody(void **state)
     assert_int_equal(count(out, "\n") + (int)dropped, 3000);
     assert_int_equal(count(out, "{\"ts\""), count(out, "}\n")); /* whole lines only */
     free(out);
+}
+
+static void log__several_writers_on_a_full_pipe_all_go_on(void **state)
+{
+    (void)state;
+    struct capture c = capture_begin(LOG_INFO, LOG_JSON, NULL);
+    for (int i = 0; i < 4; i++) {
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            for (int line = 0; line < 1000; line++) {
+                LOG(LOG_INFO, "between poll and write another fills the pipe", LEND);
+            }
+            _exit(0);
+        }
+    }
+    while (wait(NULL) > 0) {
+    }
+    free(capture_end(&c));
 }
 
 static void log__the_shared_descriptor_stays_blocking(void **state)
