@@ -28,6 +28,7 @@ struct config_limit {
 struct config_secret {
     char *name;
     char *file;  /* where it comes from; NULL: the environment */
+    char *env;   /* the variable that holds it; NULL: the file */
     char *value; /* NULL until config_load_secrets; wiped on release */
 };
 
@@ -73,8 +74,9 @@ struct config {
         char *url;
         char *prefix; /* "sluice" */
         char *username;
-        char *password;
-        int64_t timeout_ms; /* 2s: of one round trip */
+        char *password;      /* of password_file: NULL until config_load_secrets */
+        char *password_file; /* NULL: none */
+        int64_t timeout_ms;  /* 2s: of one round trip */
         bool allow_eviction;
     } redis;
     int64_t done_ttl_ms; /* ledger.done_ttl, 7d */
@@ -97,6 +99,7 @@ struct config {
     size_t target_count;
     struct config_secret *secrets;
     size_t secret_count;
+    struct config_settings *settings; /* what config_show prints; hidden */
     int64_t loaded_wall_ms; /* the limits' version: of two fleets that differ, the later
                                start wins */
 };
@@ -122,6 +125,7 @@ struct config_report {
     struct config_issue *items; /* owned; config_report_release */
     size_t count;
     size_t errors;
+    bool no_input; /* the file itself is missing or unreadable: exit 66, not 78 */
 };
 void config_report_release(struct config_report *report);
 
@@ -135,6 +139,15 @@ struct config *config_load(const char *path, const struct config_override *overr
                            struct config_report *report);
 void config_free(struct config *config);
 
+/* The paragraph on a code ("SL-C02"), or NULL. And the i-th code, for a list; false at
+ * the end. */
+const char *config_code_explain(const char *code);
+bool config_code_at(size_t i, char code[8], const char **title);
+
+/* The option table, for help: a paragraph on each key that begins with `prefix`.
+ * Returns how many there were. */
+size_t config_help(const char *prefix, struct str *out);
+
 /* Read secret files and SLUICE_SECRET_* variables. Returns 0, or -ENOENT/-EACCES with a
  * sentence naming the secret and the file, and the next step. */
 int config_load_secrets(struct config *config, char *const *environment, struct err *err);
@@ -142,11 +155,13 @@ int config_load_secrets(struct config *config, char *const *environment, struct 
 /* template_secret_fn over a struct config. */
 const char *config_secret_get(void *config, const char *name);
 
-/* Effective values with their origin, secrets masked; YAML or JSON. */
+/* Effective values with their origin, secrets masked; YAML (which loads again) or JSON.
+ */
 void config_show(const struct config *config, bool origin, bool json, struct str *out);
 void config_schema(struct str *out); /* JSON Schema 2020-12 */
-void config_scaffold(const char *kind,
-                     struct str *out); /* a commented sluice.yaml; kind: "http" */
+/* A commented sluice.yaml that passes the check. kind: "http", "argocd", "github",
+ * "devtron". Returns 0, or -EINVAL with a sentence for another kind. */
+int config_scaffold(const char *kind, struct str *out, struct err *err);
 
 /* Topic names; the text is owned by the caller (free). */
 char *config_retry_topic(const struct config *config, size_t tier);

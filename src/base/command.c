@@ -402,7 +402,7 @@ int program_main(const struct program *program, int argc, char **argv)
         print_command(program, line.command, stdout);
         return 0;
     }
-    if (rc != 0) {
+    if (rc != 0 || line.command == NULL) {
         return usage_error(program, line.command, message);
     }
     if (line.command->run == NULL) { /* the one that is answered here */

@@ -1,0 +1,183 @@
+/* Faults: how they are noted, and a paragraph on each kind. */
+#include "fleet/config_private.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+/* Beyond this many the rest is only counted. */
+enum { ISSUES_MAX = 500 };
+
+/* clang-format off */
+static const struct {
+    enum config_code code;
+    const char *title;
+    const char *text;
+} codes[] = {
+    {CODE_FILE, "the file cannot be read",
+     "The configuration file named by -c or SLUICE_CONFIG is missing, unreadable or no file. Without\n"
+     "either, ./sluice.yaml is read when it is there. `sluice-consumer config init > sluice.yaml` makes one."},
+    {CODE_SYNTAX, "not YAML",
+     "The file could not be parsed at this place. Usual causes: a tab used to indent, a value that begins\n"
+     "with one of * & ! % @ ` { [ without quotes, a colon followed by a space inside a text, a bracket\n"
+     "that is not closed, bytes that are not UTF-8."},
+    {CODE_UNKNOWN_KEY, "unknown key",
+     "No such key is known here. Keys are never ignored, because a misspelled limit would be no limit.\n"
+     "`sluice-consumer help config` lists all of them."},
+    {CODE_DUPLICATE, "a key given twice",
+     "The same name stands twice in one map. Readers differ in which one they take, so neither is."},
+    {CODE_UNWANTED, "a YAML feature that is not allowed",
+     "Anchors, aliases, tags, merge keys and a second document are refused: they make a value stand\n"
+     "elsewhere than where it is used, and a place in an error message would be wrong. Write it out."},
+    {CODE_TYPE, "the wrong kind of value",
+     "Every key has one kind of value (a whole number, a duration with a unit, a list ...), and texts are\n"
+     "read as that kind, never guessed: `branch: 1e3` is the text 1e3, and `size: many` is an error."},
+    {CODE_RANGE, "out of range",
+     "The value is of the right kind, but too small or too large to work with."},
+    {CODE_URL, "a target's URL",
+     "A URL is http:// or https://, has a host, and takes ${event.x} and ${secret.x} in its path and query\n"
+     "only: scheme, host and port never come from an event, or an event could choose who gets the secrets."},
+    {CODE_MISSING, "something is missing",
+     "This has no default and must be given."},
+    {CODE_KAFKA_NAME, "a name Kafka does not take",
+     "Topic names have at most 249 of a-z A-Z 0-9 . _ - and the group is part of the names of the retry\n"
+     "and dead-letter topics (<topic>.<group>.retry.30s, <topic>.<group>.dlq), so it obeys the same rule\n"
+     "and the longest of them must fit."},
+    {CODE_LIMIT, "a limit that is not there",
+     "targets.*.limits names entries of the section `limits`."},
+    {CODE_NO_TARGETS, "nothing to trigger",
+     "There is no target, so every event would be skipped. `sluice-consumer config init` shows one."},
+    {CODE_SECRET, "a secret that is not there",
+     "${secret.NAME} and sign_secret name entries of the section `secrets`, each with `file: PATH` or\n"
+     "`env: VARIABLE`; SLUICE_SECRET_<NAME> and SLUICE_SECRET_<NAME>_FILE define one too."},
+    {CODE_TEMPLATE, "a text with ${...}",
+     "Known are ${event.FIELD}, ${event:/json/pointer} and ${secret.NAME}; $$ is a dollar sign."},
+    {CODE_REDIS_URL, "the URL of Redis",
+     "redis://[user[:password]@]host[:port][/db] or unix:///path. TLS (rediss://) only where the client\n"
+     "library has it."},
+    {CODE_DELAYS, "the retry delays",
+     "1 to 8 durations in ascending order; each is a topic, so none can be there twice."},
+    {CODE_STOP, "the times of a stop",
+     "After stop.drain the last commit, leaving the group and closing connections take up to 8 s more.\n"
+     "All of it must fit into stop.grace, or work is cut off that could have been finished."},
+    {CODE_NAME, "the name of a limit, target or secret",
+     "At most 63 of a-z 0-9 . _ - beginning with a letter or digit: names become metric labels, Redis keys\n"
+     "and environment variables."},
+    {CODE_MATCH, "a match rule",
+     "Rules are named by a routing field (app repo branch commit image digest pipeline run run_url env type\n"
+     "source id time key) or a JSON pointer (/a/b) and hold a glob or a list of globs."},
+    {CODE_UNKNOWN_VARIABLE, "an unknown SLUICE_ variable",
+     "It has no effect. Every key has one variable: kafka.brokers is SLUICE_KAFKA_BROKERS."},
+    {CODE_BROKERS, "kafka.brokers",
+     "A list of host:port. IPv6 addresses stand in brackets: [::1]:9092."},
+    {CODE_TIMEOUT, "a target's times",
+     "A call that is open when the group takes its partition away may end for revoke.drain; one that lasts\n"
+     "longer leaves its unit to the next owner, which waits for it. Keep timeout at or below revoke.drain,\n"
+     "connect_timeout at or below timeout, and retry.hold below retry.budget."},
+    {CODE_PLAIN_HTTP, "unencrypted HTTP",
+     "Headers, secrets and bodies are readable on the way, and answers can be forged. It works; loopback\n"
+     "is not warned about."},
+    {CODE_DONE_TTL, "ledger.done_ttl is short",
+     "A unit that is retried longer than triggers are remembered can be called twice. It should also\n"
+     "exceed the source topic's retention."},
+    {CODE_OPEN_SECRET, "a credential in the open",
+     "The value stands in the file itself. Put it into a secret and write ${secret.NAME}."},
+    {CODE_PROPERTY, "a librdkafka property that is ours",
+     "Committing, the group and its assignment are part of the promise that no event is lost; set them\n"
+     "by the key that the message names, if there is one."},
+    {CODE_UNUSED, "defined, but not used",
+     "No target names it. A misspelled name elsewhere, perhaps."},
+    {CODE_SIGN, "signing",
+     "`sign: standard-webhooks` needs `sign_secret: NAME`, and the other way round."},
+    {CODE_TWO_SOURCES, "two sources for one secret",
+     "Give either the file or the other one."},
+    {CODE_TARGET, "a target that cannot be made",
+     "The request of this target would not be one."},
+    {CODE_TOO_MANY, "too many",
+     "There are more of these than a process keeps."},
+};
+/* clang-format on */
+enum { CODE_COUNT = sizeof codes / sizeof codes[0], CODE_TEXT_MAX = 8 };
+
+static void code_text(enum config_code code, char text[CODE_TEXT_MAX])
+{
+    snprintf(text, CODE_TEXT_MAX, "SL-C%02d", (int)code % 100);
+}
+
+const char *config_code_explain(const char *code)
+{
+    for (size_t i = 0; i < CODE_COUNT; i++) {
+        char text[CODE_TEXT_MAX];
+        code_text(codes[i].code, text);
+        if (strcmp(text, code) == 0) {
+            return codes[i].text;
+        }
+    }
+    return NULL;
+}
+
+bool config_code_at(size_t i, char code[8], const char **title)
+{
+    if (i >= CODE_COUNT) {
+        return false;
+    }
+    code_text(codes[i].code, code);
+    *title = codes[i].title;
+    return true;
+}
+
+static void note(struct config_report *report, enum config_severity severity,
+                 enum config_code code, const char *where, const char *text)
+{
+    report->errors += severity == CONFIG_ERROR;
+    if (report->count == ISSUES_MAX) {
+        return;
+    }
+    if ((report->count & (report->count - 1)) == 0) {
+        size_t room = report->count == 0 ? 1 : report->count * 2;
+        report->items = mem_resize(report->items, room * sizeof report->items[0]);
+    }
+    struct config_issue *issue = &report->items[report->count++];
+    issue->severity = severity;
+    code_text(code, issue->code);
+    snprintf(issue->where, sizeof issue->where, "%s", where);
+    snprintf(issue->text, sizeof issue->text, "%s", text);
+}
+
+void config_note(struct config_report *report, enum config_severity severity,
+                 enum config_code code, const char *where, const char *format, ...)
+{
+    char text[ERR_TEXT_MAX];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    note(report, severity, code, where, text);
+}
+
+void settings_note(struct config_settings *settings, enum config_severity severity,
+                   enum config_code code, const struct setting *setting,
+                   const struct yaml_node *node, const char *format, ...)
+{
+    char where[WHERE_MAX];
+    char key[OPTION_KEY_MAX];
+    char text[ERR_TEXT_MAX];
+    settings_where(settings, setting, node, where);
+    option_key(setting->option, setting->name, key);
+    int len = snprintf(text, sizeof text, "%.150s%s%.100s: ", key,
+                       setting->member[0] != '\0' ? "." : "", setting->member);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text + len, sizeof text - (size_t)len, format, args);
+    va_end(args);
+    note(settings->report, severity, code, where, text);
+}
+
+void config_report_release(struct config_report *report)
+{
+    free(report->items);
+    memset(report, 0, sizeof *report);
+}

@@ -1,0 +1,148 @@
+/* Every setting there is. The order is the one of help, docs and `config show`. */
+#include "fleet/config_private.h"
+
+#include <string.h>
+
+#define SECOND 1000LL
+#define MINUTE (60 * SECOND)
+#define HOUR   (60 * MINUTE)
+#define DAY    (24 * HOUR)
+#define MIB    (1024LL * 1024)
+
+/* clang-format off */
+const struct option config_options[] = {
+    {.key = "kafka.brokers", .type = OPTION_TEXT, .list = true, .initial = "[localhost:9092]",
+     .help = "Where to find the Kafka cluster, host:port each"},
+    {.key = "kafka.topic", .type = OPTION_TEXT, .initial = "ci.succeeded",
+     .help = "The source topic of CI-success events"},
+    {.key = "kafka.group", .type = OPTION_TEXT, .initial = "sluice",
+     .help = "The consumer group; also part of the names of the retry and dead-letter topics"},
+    {.key = "kafka.client_id", .type = OPTION_TEXT,
+     .help = "How this process calls itself to Kafka; left out: sluice-<host>-<pid>"},
+    {.key = "kafka.start", .type = OPTION_CHOICE, .choices = "latest|earliest", .initial = "latest",
+     .help = "Where a group that is new begins to read"},
+    {.key = "kafka.on_gap", .type = OPTION_CHOICE, .choices = "skip|hold", .initial = "skip",
+     .help = "When retention overtook us: go on from the first event there is, or hold the partition"},
+    {.key = "kafka.prefetch", .type = OPTION_BYTES, .initial = "32MiB", .min = 64 * 1024LL, .max = 4096 * MIB,
+     .help = "What the whole process may hold of events not begun yet"},
+    {.key = "kafka.properties", .type = OPTION_MAP,
+     .help = "Any librdkafka property; a value may be ${secret.NAME}"},
+
+    {.key = "batch.size", .type = OPTION_INT, .initial = "5", .min = 1, .max = 1000,
+     .help = "How many events a batch holds at most"},
+    {.key = "batch.age", .type = OPTION_DURATION, .initial = "200ms", .min = 1, .max = MINUTE,
+     .help = "How long a batch waits for more events after its first"},
+    {.key = "batch.window", .type = OPTION_INT, .initial = "2", .min = 1, .max = 64,
+     .help = "How many worked batches a partition may have uncommitted"},
+    {.key = "in_flight", .type = OPTION_INT, .initial = "64", .min = 1, .max = 4096,
+     .help = "How many HTTP calls the process has open at a time"},
+
+    {.key = "redis.url", .type = OPTION_TEXT, .initial = "redis://localhost:6379/0",
+     .help = "Where ledger and limits live: redis://host:port/db or unix:///path"},
+    {.key = "redis.prefix", .type = OPTION_TEXT, .initial = "sluice",
+     .help = "What every key in Redis begins with"},
+    {.key = "redis.username", .type = OPTION_TEXT, .help = "The user to log in as"},
+    {.key = "redis.password", .type = OPTION_TEXT, .secret = true,
+     .help = "The password; better in a file"},
+    {.key = "redis.password_file", .type = OPTION_TEXT,
+     .help = "The file that holds the password"},
+    {.key = "redis.timeout", .type = OPTION_DURATION, .initial = "2s", .min = 50, .max = 30 * SECOND,
+     .help = "How long one round trip may take"},
+    {.key = "redis.allow_eviction", .type = OPTION_BOOL, .initial = "false",
+     .help = "Run also on a Redis that may evict keys, and so forget limits and triggers"},
+
+    {.key = "ledger.done_ttl", .type = OPTION_DURATION, .initial = "7d", .min = MINUTE, .max = 365 * DAY,
+     .help = "How long a trigger is remembered, so that the same event again is a duplicate"},
+    {.key = "retry.delays", .type = OPTION_DURATION, .list = true, .initial = "[30s, 5m, 30m]",
+     .min = SECOND, .max = DAY,
+     .help = "The waits of the retry topics, in ascending order; the last one repeats"},
+    {.key = "revoke.drain", .type = OPTION_DURATION, .initial = "5s", .min = 100, .max = 2 * MINUTE,
+     .help = "How long open calls may end when the group takes a partition away"},
+    {.key = "stop.drain", .type = OPTION_DURATION, .initial = "10s", .min = 100, .max = HOUR,
+     .help = "How long open calls may end at a stop"},
+    {.key = "stop.grace", .type = OPTION_DURATION, .initial = "25s", .min = SECOND, .max = 2 * HOUR,
+     .help = "When the process is gone after SIGTERM, whatever happens"},
+    {.key = "watchdog.progress", .type = OPTION_DURATION, .initial = "60s", .min = SECOND, .max = HOUR,
+     .help = "How long nothing may move although everything answers, before the process ends with 70"},
+
+    {.key = "limits.*.rate", .type = OPTION_RATE, .required = true,
+     .help = "Calls the downstream takes, over the whole fleet"},
+    {.key = "limits.*.burst", .type = OPTION_NUMBER, .min = 1, .max = 1000000,
+     .help = "Calls at once after a silence; left out: one second of the rate, at least 1"},
+
+    {.key = "targets.*.match", .type = OPTION_GLOBS,
+     .help = "Which events: globs on app, repo, branch, pipeline, env, type, source or a JSON pointer;"
+             " all must match"},
+    {.key = "targets.*.method", .type = OPTION_CHOICE, .choices = "POST|PUT|PATCH|GET|DELETE", .initial = "POST",
+     .help = "The HTTP method"},
+    {.key = "targets.*.url", .type = OPTION_TEXT, .required = true,
+     .help = "Where to call; ${event.x} and ${secret.x} in path and query only"},
+    {.key = "targets.*.headers", .type = OPTION_MAP,
+     .help = "HTTP headers; values may hold ${event.x} and ${secret.x}"},
+    {.key = "targets.*.body", .type = OPTION_TREE,
+     .help = "A tree that is sent as JSON, its texts filled in; left out: the event itself; none: no body"},
+    {.key = "targets.*.limits", .type = OPTION_TEXT, .list = true,
+     .help = "The limits each call takes from"},
+    {.key = "targets.*.timeout", .type = OPTION_DURATION, .initial = "5s", .min = 10, .max = 10 * MINUTE,
+     .help = "How long one call may take"},
+    {.key = "targets.*.connect_timeout", .type = OPTION_DURATION, .initial = "3s", .min = 10, .max = 10 * MINUTE,
+     .help = "How much of it resolving, connecting and TLS may take"},
+    {.key = "targets.*.retry.hold", .type = OPTION_DURATION, .initial = "10s", .min = 0, .max = 10 * MINUTE,
+     .help = "How long retries may hold the batch; then the unit goes to the retry topics"},
+    {.key = "targets.*.retry.backoff", .type = OPTION_SPAN, .initial = "200ms..5s", .min = 1, .max = HOUR,
+     .help = "The wait before the first and, doubling, the longest one of retries within the hold"},
+    {.key = "targets.*.retry.budget", .type = OPTION_DURATION, .initial = "2h", .min = SECOND, .max = 30 * DAY,
+     .help = "How long a unit is retried over all; then it goes to the dead-letter topic"},
+    {.key = "targets.*.retry.after_cap", .type = OPTION_DURATION, .initial = "10m", .min = SECOND, .max = DAY,
+     .help = "The longest Retry-After that is believed"},
+    {.key = "targets.*.on_uncertain", .type = OPTION_CHOICE, .choices = "retry|dead", .initial = "retry",
+     .help = "When a call was sent and no answer came: call again, or dead-letter it"},
+    {.key = "targets.*.order", .type = OPTION_CHOICE, .choices = "key|none", .initial = "key",
+     .help = "Units with the same key one after the other, or all at once"},
+    {.key = "targets.*.public_only", .type = OPTION_BOOL, .initial = "false",
+     .help = "Refuse private and loopback addresses"},
+    {.key = "targets.*.on_redis_loss", .type = OPTION_CHOICE, .choices = "hold|send", .initial = "hold",
+     .help = "Without Redis: wait, or send without limit and ledger"},
+    {.key = "targets.*.sign", .type = OPTION_CHOICE, .choices = "none|standard-webhooks", .initial = "none",
+     .help = "Sign each request; needs sign_secret"},
+    {.key = "targets.*.sign_secret", .type = OPTION_TEXT,
+     .help = "The name of the secret (whsec_...) that signs"},
+
+    {.key = "secrets.*.file", .type = OPTION_TEXT, .help = "The file that holds the secret"},
+    {.key = "secrets.*.env", .type = OPTION_TEXT,
+     .help = "The environment variable that holds the secret"},
+
+    {.key = "http.listen", .type = OPTION_TEXT, .initial = "127.0.0.1:9464",
+     .help = "Where health and metrics are served; off: nowhere"},
+    {.key = "http.ca_file", .type = OPTION_TEXT,
+     .help = "The certificate authorities targets are checked against; left out: the system's"},
+    {.key = "log.level", .type = OPTION_CHOICE, .choices = "debug|info|warn|error", .initial = "info",
+     .help = "What is logged"},
+    {.key = "log.format", .type = OPTION_CHOICE, .choices = "auto|text|json", .initial = "auto",
+     .help = "How; auto: text on a terminal, else JSON lines"},
+};
+/* clang-format on */
+const size_t config_option_count = sizeof config_options / sizeof config_options[0];
+
+const struct option *config_option(const char *pattern)
+{
+    for (size_t i = 0; i < config_option_count; i++) {
+        if (strcmp(config_options[i].key, pattern) == 0) {
+            return &config_options[i];
+        }
+    }
+    err_bug(__FILE__, __LINE__, pattern);
+}
+
+size_t config_help(const char *prefix, struct str *out)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < config_option_count; i++) {
+        if (text_starts(config_options[i].key, prefix)) {
+            str_add(out, n > 0 ? "\n" : "");
+            option_help(&config_options[i], out);
+            n++;
+        }
+    }
+    return n;
+}
