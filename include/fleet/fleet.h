@@ -57,7 +57,7 @@ struct fleet {
     struct metric *latency;
     struct metric *batch_events;
     struct metric *barrier_wait;
-    struct metric *batches[4]; /* size, age, rebalance, shutdown */
+    struct metric *batches[3]; /* size (or bytes), age, stop */
 };
 
 /* The target of that name, or NULL. */

@@ -11,7 +11,8 @@
 #include "sync/waitgroup.h"
 
 enum {
-    LANE_STACK_BYTES = 256 * 1024, /* counted in the memory bound */
+    LANE_STACK_BYTES = 256 * 1024, /* counted in the memory bound, as the next */
+    LANE_BATCH_BYTES = 512 * 1024, /* a batch closes by size, age or these */
 };
 
 /* How a lane is told to stop; only ever raised. */
@@ -55,6 +56,7 @@ struct lane {
     atomic_llong moved_ms; /* last progress, monotonic */
     atomic_int wait;       /* enum lane_wait */
     atomic_llong returned_units;
+    atomic_bool in_batch; /* works one: does not touch its queue */
 
     pthread_mutex_t mu;
     /* guarded by mu */

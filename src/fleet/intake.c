@@ -229,7 +229,14 @@ static void add_open(struct batch_of_events *batch, struct lane *lane,
     };
     ledger_entry_init(fleet->ledger, &unit->entry);
     atomic_store(&unit->state, UNIT_CLAIM);
-    if (!join_twin(identities, unit)) {
+    int64_t left_ms = be->not_before_wall_ms - now_wall_ms();
+    if (be->not_before_wall_ms && left_ms > 0) {
+        /* its target asked for a longer silence than the tier: round again */
+        unit->verdict = VERDICT_DEFERRED;
+        unit->park_after_ms = left_ms;
+        snprintf(unit->reason, sizeof unit->reason, "retry-after");
+        atomic_store(&unit->state, UNIT_ENDED);
+    } else if (!join_twin(identities, unit)) {
         join_chain(keys, unit);
     }
 }

@@ -17,7 +17,7 @@
 
 enum { IDLE_MS = 1000 };
 
-enum closed_by { CLOSED_SIZE, CLOSED_AGE };
+enum closed_by { CLOSED_SIZE, CLOSED_AGE, CLOSED_STOP };
 
 const char *lane_wait_name(enum lane_wait wait)
 {
@@ -112,26 +112,27 @@ static size_t take_batch(struct lane *lane, struct kafka_record **records,
     }
     int64_t until_ms = now_ms() + (lane->tier_ms ? 0 : config->batch.age_ms);
     size_t n = 0;
+    size_t bytes = lane->held->value_len;
     records[n++] = lane->held;
     lane->held = NULL;
-    int rc = 0;
-    while (n < (size_t)config->batch.size) {
+    while (n < (size_t)config->batch.size && bytes < LANE_BATCH_BYTES) {
         struct kafka_record *record = NULL;
-        rc = kafka_take(lane->partition, until_ms, &record);
-        if (rc) {
+        if (kafka_take(lane->partition, until_ms, &record)) {
             break;
         }
         if (lane->tier_ms && !is_due(lane, record)) {
             lane->held = record;
             break;
         }
+        bytes += record->value_len;
         records[n++] = record;
     }
-    *by = n == (size_t)config->batch.size ? CLOSED_SIZE : CLOSED_AGE;
+    *by = n == (size_t)config->batch.size || bytes >= LANE_BATCH_BYTES ? CLOSED_SIZE
+                                                                       : CLOSED_AGE;
     if (runs(lane)) {
         return n;
     }
-    metric_inc(lane->fleet->batches[2]);
+    metric_inc(lane->fleet->batches[CLOSED_STOP]);
     while (n > 0) {
         kafka_record_free(records[--n]);
     }
@@ -275,7 +276,9 @@ static void *lane_main(void *arg)
         size_t n = take_batch(lane, records, &by);
         if (n > 0) {
             metric_inc(lane->fleet->batches[by]);
+            atomic_store(&lane->in_batch, true);
             run_batch(lane, records, n);
+            atomic_store(&lane->in_batch, false);
         }
     }
     kafka_record_free(lane->held);

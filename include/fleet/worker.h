@@ -1,0 +1,56 @@
+/* One worker: all rooms of the fleet wired together, for one process.
+ *
+ * Life: worker_new (connections, no Kafka group yet), worker_find_topics until it
+ * answers, worker_join, worker_check once in a while, worker_stop. One thread calls
+ * these; the rest is inside. */
+#ifndef FLEET_WORKER_H
+#define FLEET_WORKER_H
+
+#include "base/metrics.h"
+#include "fleet/config.h"
+#include "fleet/lane.h"
+
+struct worker;
+
+/* Make connections and counters; waits for nobody.
+ * config, metrics  borrowed until worker_stop. Returns NULL with a sentence. */
+struct worker *worker_new(const struct config *config, struct metrics *metrics,
+                          struct err *err);
+
+/* Ask the brokers for the topics and create ours. Blocks until until_ms at most.
+ * Returns 0; -ETIMEDOUT: no broker answers yet, try again; else as topics_ready. */
+int worker_find_topics(struct worker *worker, int64_t until_ms, struct err *err);
+
+/* The memory this worker may hold at worst, in bytes, and the limit of its cgroup (0:
+ * none). After worker_find_topics. */
+void worker_memory(const struct worker *worker, uint64_t *bound, uint64_t *limit);
+
+/* Join the group and begin to work. */
+int worker_join(struct worker *worker, struct err *err);
+
+/* Look after everything. Returns 0, or the exit code (sysexits) with a sentence when the
+ * worker must stop: fenced (76), refused (77), a Redis that evicts (78). */
+int worker_check(struct worker *worker, struct err *err);
+
+/* Drain and end, in stages, bounded in every fault (design: about 17 s at worst with the
+ * defaults). drain_ms  how long calls on the wire may take to end. worker is gone
+ * afterwards. Returns 0 drained, 75 work was given back, 70 the books do not balance. */
+int worker_stop(struct worker *worker, int64_t drain_ms);
+
+/* For /readyz, the watchdog and operators. Any thread. */
+struct worker_status {
+    enum kafka_state kafka;
+    char kafka_reason[256];
+    int64_t poll_age_ms; /* -1: not joined yet */
+    int assigned;
+    bool redis_connected;
+    char redis_reason[256];
+    int lanes;
+    int orphans;
+    int64_t stuck_ms; /* how long the lane that is stuck longest has made no progress
+                         while it waits for a target */
+    enum lane_wait stuck_at;
+};
+void worker_status(struct worker *worker, struct worker_status *status);
+
+#endif

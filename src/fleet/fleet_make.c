@@ -1,0 +1,288 @@
+#include "fleet/fleet_make.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/now.h"
+
+enum {
+    LEASE_MARGIN_MS =
+        5000, /* a process may stall that long between "sent" and "recorded" */
+    REDIS_CONNECT_MS = 2000,
+};
+
+/* --- counters --- */
+
+static struct metric *one(struct metrics *m, enum metric_type type, const char *name,
+                          const char *help)
+{
+    return metrics_series(metrics_family(m, type, name, "", help, NULL, 0), NULL, NULL,
+                          NULL, NULL);
+}
+
+static struct metric *histogram(struct metrics *m, const char *name, const char *help,
+                                const double *buckets, size_t n)
+{
+    return metrics_series(metrics_family(m, METRIC_HISTOGRAM, name, "", help, buckets, n),
+                          NULL, NULL, NULL, NULL);
+}
+
+static void make_event_counters(struct fleet *f)
+{
+    struct metrics *m = f->metrics;
+    static const double latency[] = {0.05, 0.1, 0.25, 0.5, 1,   2.5, 5,
+                                     10,   30,  60,   120, 300, 600};
+    static const double sizes[] = {1, 2, 5, 10, 20, 50, 100, 200, 500, 1000};
+    static const double waits[] = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
+                                   1,     2.5,  5,     10,   30,  60};
+    f->events_read =
+        metrics_family(m, METRIC_COUNTER, "sluice_events_read_total", "topic,partition",
+                       "Events taken into a batch", NULL, 0);
+    f->events_settled = metrics_family(m, METRIC_COUNTER, "sluice_events_settled_total",
+                                       "topic,partition",
+                                       "Events whose offset may be committed", NULL, 0);
+    f->events_returned =
+        metrics_family(m, METRIC_COUNTER, "sluice_events_returned_total",
+                       "topic,partition",
+                       "Events given back at a revoke or stop, to be delivered again",
+                       NULL, 0);
+    f->events_invalid = metrics_family(m, METRIC_COUNTER, "sluice_events_invalid_total",
+                                       "reason", "Events that cannot be read", NULL, 0);
+    f->events_in_flight =
+        one(m, METRIC_GAUGE, "sluice_events_in_flight", "Events in open batches");
+    f->units_in_flight = one(m, METRIC_GAUGE, "sluice_units_in_flight",
+                             "Units, event and target, in open batches");
+    f->latency = histogram(m, "sluice_event_latency_seconds",
+                           "From the event's time to the accepted trigger", latency,
+                           sizeof latency / sizeof latency[0]);
+    f->batch_events = histogram(m, "sluice_batch_events", "Events in a batch", sizes,
+                                sizeof sizes / sizeof sizes[0]);
+    f->barrier_wait = histogram(m, "sluice_barrier_wait_seconds",
+                                "From a batch's start until all its units have ended",
+                                waits, sizeof waits / sizeof waits[0]);
+    struct metric_family *closed =
+        metrics_family(m, METRIC_COUNTER, "sluice_batches_closed_total", "reason",
+                       "Batches by what closed them", NULL, 0);
+    static const char *const reasons[] = {"size", "age", "stop"};
+    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
+        f->batches[i] = metrics_series(closed, reasons[i], NULL, NULL, NULL);
+    }
+}
+
+static void make_unit_counters(struct fleet *f)
+{
+    struct metrics *m = f->metrics;
+    static const double took[] = {0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25,
+                                  0.5,   0.75, 1,     2.5,  5,     7.5, 10};
+    static const char *const codes[] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
+    struct metric_family *units =
+        metrics_family(m, METRIC_COUNTER, "sluice_units_total", "target,verdict",
+                       "Units by how they ended here", NULL, 0);
+    struct metric_family *requests =
+        metrics_family(m, METRIC_COUNTER, "sluice_trigger_requests_total", "target,code",
+                       "Calls sent to targets, by class of answer", NULL, 0);
+    struct metric_family *duration =
+        metrics_family(m, METRIC_HISTOGRAM, "sluice_trigger_request_duration_seconds",
+                       "target", "How long calls took", took,
+                       sizeof took / sizeof took[0]);
+    struct metric_family *open =
+        metrics_family(m, METRIC_GAUGE, "sluice_target_circuit_open", "target",
+                       "1 while the breaker keeps calls away", NULL, 0);
+    f->retries =
+        metrics_family(m, METRIC_COUNTER, "sluice_trigger_retries_total", "target,reason",
+                       "Calls that failed in a way that may pass", NULL, 0);
+    f->parked =
+        metrics_family(m, METRIC_COUNTER, "sluice_parked_total", "verdict,reason",
+                       "Units acknowledged in a retry or dead-letter topic", NULL, 0);
+    for (int v = VERDICT_TRIGGERED; v < VERDICT_COUNT; v++) {
+        f->no_target[v] = metrics_series(units, "none", verdict_name(v), NULL, NULL);
+        for (size_t i = 0; i < f->target_count; i++) {
+            struct fleet_target *t = &f->targets[i];
+            t->verdicts[v] =
+                metrics_series(units, t->config->name, verdict_name(v), NULL, NULL);
+        }
+    }
+    for (size_t i = 0; i < f->target_count; i++) {
+        struct fleet_target *t = &f->targets[i];
+        t->duration = metrics_series(duration, t->config->name, NULL, NULL, NULL);
+        t->breaker_open = metrics_series(open, t->config->name, NULL, NULL, NULL);
+        for (size_t c = 0; c < sizeof codes / sizeof codes[0]; c++) {
+            t->codes[c] = metrics_series(requests, t->config->name, codes[c], NULL, NULL);
+        }
+    }
+}
+
+static void collect(void *arg)
+{
+    struct fleet *f = arg;
+    for (size_t i = 0; i < f->target_count; i++) {
+        struct fleet_target *t = &f->targets[i];
+        metric_set(t->breaker_open, breaker_is_open(&t->breaker, now_ms()));
+    }
+}
+
+/* --- connections and targets --- */
+
+static void on_redis(void *arg, const char *run_id, bool changed)
+{
+    (void)run_id;
+    struct fleet *f = arg;
+    if (changed && f->limiter) {
+        limiter_fence(f->limiter);
+    }
+}
+
+static int make_connections(struct fleet *f, struct err *err)
+{
+    const struct config *c = f->config;
+    struct http_options http = {.in_flight = c->in_flight,
+                                .ca_file = c->ca_file,
+                                .user_agent = "sluice/" SLUICE_VERSION,
+                                .metrics = f->metrics};
+    struct redis_options redis = {.url = c->redis.url,
+                                  .username = c->redis.username,
+                                  .password = c->redis.password,
+                                  .connect_timeout_ms = REDIS_CONNECT_MS,
+                                  .metrics = f->metrics,
+                                  .connected = on_redis,
+                                  .arg = f};
+    struct kafka_producer_options producer = {.brokers = c->kafka.brokers,
+                                              .client_id = c->kafka.client_id,
+                                              .buffer_bytes = FLEET_PRODUCER_BYTES,
+                                              .properties = c->kafka.properties,
+                                              .property_count = c->kafka.property_count};
+    f->producer = kafka_producer_start(&producer, err);
+    if (!f->producer) {
+        return -EINVAL;
+    }
+    f->http = http_start(&http, err);
+    f->redis = f->http ? redis_start(&redis, err) : NULL;
+    if (!f->redis) {
+        if (f->http) {
+            http_stop(f->http);
+        }
+        kafka_producer_stop(f->producer, now_ms());
+        return -EINVAL;
+    }
+    struct ledger_options ledger = {.prefix = c->redis.prefix,
+                                    .group = c->kafka.group,
+                                    .done_ttl_ms = c->done_ttl_ms,
+                                    .timeout_ms = c->redis.timeout_ms};
+    struct limiter_options limiter = {.prefix = c->redis.prefix,
+                                      .version = (double)c->loaded_wall_ms,
+                                      .timeout_ms = c->redis.timeout_ms,
+                                      .metrics = f->metrics};
+    f->ledger = ledger_new(f->redis, &ledger);
+    f->limiter = limiter_new(f->redis, &limiter);
+    return 0;
+}
+
+static struct limiter_set *make_limits(struct fleet *f,
+                                       const struct config_target *target)
+{
+    struct limiter_bucket buckets[TARGET_LIMITS_MAX];
+    for (size_t i = 0; i < target->limit_count; i++) {
+        const struct config_limit *limit = &f->config->limits[target->limits[i]];
+        buckets[i] =
+            (struct limiter_bucket){limit->name, limit->rate_per_s, limit->burst};
+    }
+    return limiter_set_new(f->limiter, buckets, target->limit_count);
+}
+
+/* A slot further away than the patience for retries, and than two turns of the slowest
+ * bucket, is not waited for in the lane: the target asked for silence. */
+static int64_t grant_patience(const struct fleet *f, const struct config_target *target)
+{
+    int64_t patience_ms = target->retry_hold_ms;
+    for (size_t i = 0; i < target->limit_count; i++) {
+        double turn_ms = 2000 / f->config->limits[target->limits[i]].rate_per_s;
+        patience_ms = turn_ms > (double)patience_ms ? (int64_t)turn_ms : patience_ms;
+    }
+    return patience_ms + LIMITER_AHEAD_MS;
+}
+
+static void make_targets(struct fleet *f)
+{
+    const struct config *c = f->config;
+    f->target_count = c->target_count;
+    f->targets = mem_array(c->target_count + 1, sizeof *f->targets);
+    for (size_t i = 0; i < c->target_count; i++) {
+        struct fleet_target *t = &f->targets[i];
+        const struct config_target *from = &c->targets[i];
+        t->config = from;
+        t->out_max = c->in_flight > 1 ? c->in_flight / 2 : 1;
+        t->pool = http_pool_new(f->http, from->name, t->out_max, from->public_only);
+        t->limits = make_limits(f, from);
+        t->lease_ms = from->timeout_ms + c->redis.timeout_ms + LIMITER_AHEAD_MS +
+                      LIMITER_USE_MS + LEASE_MARGIN_MS;
+        t->grant_patience_ms = grant_patience(f, from);
+        breaker_init(&t->breaker);
+    }
+    f->retry_topics = mem_array(c->retry.tier_count + 1, sizeof(char *));
+    for (size_t i = 0; i < c->retry.tier_count; i++) {
+        f->retry_topics[i] = config_retry_topic(c, i);
+    }
+    f->dead_topic = config_dead_topic(c);
+}
+
+int fleet_make(struct fleet *fleet, const struct config *config, struct metrics *metrics,
+               struct err *err)
+{
+    *fleet = (struct fleet){.config = config, .metrics = metrics};
+    int rc = make_connections(fleet, err);
+    if (rc) {
+        return rc;
+    }
+    make_targets(fleet);
+    make_event_counters(fleet);
+    make_unit_counters(fleet);
+    metrics_on_collect(metrics, collect, fleet);
+    return 0;
+}
+
+void fleet_unmake(struct fleet *fleet, int64_t redis_until_ms, int64_t producer_until_ms)
+{
+    metrics_on_collect(fleet->metrics, NULL, NULL);
+    http_stop(fleet->http);
+    redis_stop(fleet->redis, redis_until_ms);
+    kafka_producer_stop(fleet->producer, producer_until_ms);
+    ledger_free(fleet->ledger);
+    limiter_free(fleet->limiter);
+    for (size_t i = 0; i < fleet->target_count; i++) {
+        breaker_release(&fleet->targets[i].breaker);
+    }
+    for (size_t i = 0; i < fleet->config->retry.tier_count; i++) {
+        free(fleet->retry_topics[i]);
+    }
+    free(fleet->retry_topics);
+    free(fleet->dead_topic);
+    free(fleet->targets);
+}
+
+/* --- memory --- */
+
+uint64_t fleet_memory_limit(void)
+{
+    static const char *const files[] = {"/sys/fs/cgroup/memory.max",
+                                        "/sys/fs/cgroup/memory/memory.limit_in_bytes"};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        char text[32] = "";
+        int64_t bytes;
+        FILE *file = fopen(files[i], "re");
+        if (!file) {
+            continue;
+        }
+        char *line = fgets(text, sizeof text, file);
+        fclose(file);
+        if (line) {
+            text[strcspn(text, "\n")] = '\0';
+            /* "max", and version 1's huge number, mean none */
+            return text_parse_int(text, 1, (int64_t)1 << 50, &bytes) ? 0
+                                                                     : (uint64_t)bytes;
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,144 @@
+#include "fleet/topics.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+const char *const *topics_retry_config(void)
+{
+    static const char *const config[] = {"message.timestamp.type", "LogAppendTime",
+                                         "max.message.bytes", "4194304", NULL};
+    return config;
+}
+
+const char *const *topics_dead_config(void)
+{
+    static const char *const config[] = {"max.message.bytes", "4194304", NULL};
+    return config;
+}
+
+static const struct kafka_topic *find(const struct kafka_topic *found, size_t n,
+                                      const char *name)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(found[i].name, name) == 0) {
+            return &found[i];
+        }
+    }
+    return NULL;
+}
+
+static int create(struct kafka_admin *admin, const char *name, const char *const *config,
+                  int64_t until_ms, struct err *err)
+{
+    bool created = false;
+    int rc = kafka_topic_create(admin, name, TOPICS_SIDE_PARTITIONS, -1, config, until_ms,
+                                &created, err);
+    if (rc) {
+        err_wrap(
+            err,
+            "cannot create it (let an administrator run: sluice-producer topics ensure)");
+        return rc;
+    }
+    if (created) {
+        LOG(LOG_INFO, "topic created", LS("topic", name),
+            LI("partitions", TOPICS_SIDE_PARTITIONS), LEND);
+    }
+    return 0;
+}
+
+/* Create what of ours is missing. created: out: at least one was. */
+static int create_missing(const struct config *config, struct kafka_admin *admin,
+                          const struct kafka_topic *found, size_t n, int64_t until_ms,
+                          bool *created, struct err *err)
+{
+    int rc = 0;
+    for (size_t tier = 0; tier < config->retry.tier_count && !rc; tier++) {
+        char *name = config_retry_topic(config, tier);
+        if (!find(found, n, name)) {
+            *created = true;
+            rc = create(admin, name, topics_retry_config(), until_ms, err);
+        }
+        free(name);
+    }
+    char *dead = config_dead_topic(config);
+    if (!rc && !find(found, n, dead)) {
+        *created = true;
+        rc = create(admin, dead, topics_dead_config(), until_ms, err);
+    }
+    free(dead);
+    return rc;
+}
+
+static void add(struct topics *topics, const char *name, int partitions)
+{
+    topics->names[topics->count++] = mem_strdup(name);
+    topics->partitions += partitions;
+}
+
+static void subscribe_to(const struct config *config, const struct kafka_topic *source,
+                         const struct kafka_topic *found, size_t n, struct topics *topics)
+{
+    struct str prefix;
+    str_init(&prefix);
+    str_addf(&prefix, "%s.%s.retry.", config->kafka.topic, config->kafka.group);
+    *topics = (struct topics){.names = mem_array(n + 1, sizeof(char *))};
+    add(topics, source->name, source->partitions);
+    for (size_t i = 0; i < n; i++) {
+        if (text_starts(found[i].name, prefix.data)) {
+            add(topics, found[i].name, found[i].partitions);
+        }
+    }
+    str_release(&prefix);
+}
+
+int topics_ready(const struct config *config, struct kafka_admin *admin, int64_t until_ms,
+                 struct topics *topics, struct err *err)
+{
+    struct kafka_topic *found = NULL;
+    size_t n = 0;
+    int rc = kafka_topics_list(admin, until_ms, &found, &n, err);
+    if (rc) {
+        return rc;
+    }
+    const struct kafka_topic *source = find(found, n, config->kafka.topic);
+    bool created = false;
+    if (!source) {
+        rc = err_set(err, -ENOENT,
+                     "topic \"%s\" does not exist on this cluster; create it with: "
+                     "sluice-producer "
+                     "topics ensure --topic %s --group %s",
+                     config->kafka.topic, config->kafka.topic, config->kafka.group);
+        goto out;
+    }
+    rc = create_missing(config, admin, found, n, until_ms, &created, err);
+    if (rc) {
+        goto out;
+    }
+    if (created) {
+        free(found);
+        found = NULL;
+        rc = kafka_topics_list(admin, until_ms, &found, &n, err);
+        source = rc ? NULL : find(found, n, config->kafka.topic);
+    }
+    if (!rc && source) {
+        subscribe_to(config, source, found, n, topics);
+    }
+out:
+    free(found);
+    return rc;
+}
+
+void topics_release(struct topics *topics)
+{
+    for (size_t i = 0; i < topics->count; i++) {
+        free(topics->names[i]);
+    }
+    free(topics->names);
+    *topics = (struct topics){0};
+}
