@@ -19,18 +19,17 @@ struct err {
 
 #define ERR_INIT \
     { \
-        0, \
-        { \
-            0 \
-        } \
+        .code = 0 \
     }
 
 /* Write a sentence and hand the code back: `return err_set(err, -EINVAL, "...", ...)`.
+ * The arguments may quote err->text itself.
+ *
  * err  may be NULL: then only the code is returned. */
 int err_set(struct err *err, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Put "<context>: " before the sentence that is there. */
+/* Put "<context>: " before the sentence that is there; returns its code (0 for NULL). */
 int err_wrap(struct err *err, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

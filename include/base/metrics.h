@@ -2,7 +2,8 @@
  *
  * A registry owns families, a family owns series. A series is made once (at 0, so that a
  * first error is visible to rate()) and then added to without a lock. Names and labels
- * are ours, never data from events: label sets are bounded. */
+ * are ours, never data from events: label sets are bounded. Misuse (a bad name, another
+ * type, a counter that falls) is a bug and ends the process. */
 #ifndef BASE_METRICS_H
 #define BASE_METRICS_H
 
@@ -41,11 +42,18 @@ void metrics_drop(struct metric_family *f, struct metric *series);
 
 void metric_add(struct metric *s, double delta); /* counters and gauges; any thread */
 void metric_inc(struct metric *s);
-void metric_set(struct metric *s, double value);     /* gauges */
-void metric_observe(struct metric *s, double value); /* histograms; seconds or counts */
-double metric_value(const struct metric *s); /* counters, gauges; a histogram's count */
 
-/* Called at each write, before the text is made: set gauges that are computed. */
+/* Gauges; also a counter that repeats a count kept elsewhere. */
+void metric_set(struct metric *s, double value);
+
+/* Histograms; seconds or counts. */
+void metric_observe(struct metric *s, double value);
+
+/* Of a histogram: how many were observed. */
+double metric_value(const struct metric *s);
+
+/* Have fn called at each write, on the writing thread and with no lock held, before the
+ * text is made: to set what is computed. arg must live as long as the registry. */
 void metrics_on_collect(struct metrics *m, void (*fn)(void *arg), void *arg);
 
 /* Append the whole exposition, families by name. Any thread. */

@@ -11,11 +11,16 @@ enum { NOW_TEXT_MAX = 32 };
 
 #define NOW_FOREVER INT64_MAX /* a deadline that never comes */
 
-int64_t now_ms(void); /* CLOCK_MONOTONIC */
-int64_t now_us(void); /* CLOCK_MONOTONIC */
-int64_t now_boot_ms(
-    void); /* CLOCK_BOOTTIME: runs on while the machine sleeps; for leases */
-int64_t now_wall_ms(void); /* since 1970 UTC */
+/* Monotonic. */
+int64_t now_ms(void);
+int64_t now_us(void);
+
+/* Monotonic too, but runs on while the machine is suspended: for leases. Not comparable
+ * with now_ms. */
+int64_t now_boot_ms(void);
+
+/* Since 1970, UTC. */
+int64_t now_wall_ms(void);
 
 /* "2026-11-23T14:02:08.402Z". */
 void now_rfc3339(int64_t wall_ms, char text[NOW_TEXT_MAX]);
@@ -26,7 +31,8 @@ int now_parse_rfc3339(const char *text, int64_t *wall_ms);
 /* The three date forms of RFC 9110 5.6.7. Returns 0 or -EINVAL. */
 int now_parse_http_date(const char *text, int64_t *wall_ms);
 
-/* "200ms", "5s", "2m", "7d", "1h30m"; a bare number is refused. Returns 0 or -EINVAL. */
+/* "200ms", "5s", "2m", "7d", "1h30m": whole numbers, units d h m s ms from large to
+ * small. A bare number is refused, and so is what does not fit. Returns 0 or -EINVAL. */
 int now_parse_duration(const char *text, int64_t *ms);
 
 #endif

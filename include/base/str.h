@@ -1,7 +1,7 @@
 /* A growing byte string, and text helpers.
  *
- * `data` always ends with NUL and is never NULL after init. Plain data: the owner's
- * thread only. */
+ * `data` always ends with NUL and is never NULL after init; it moves when the string
+ * grows, so what is added must not point into it. Plain data: the owner's thread only. */
 #ifndef BASE_STR_H
 #define BASE_STR_H
 
@@ -29,15 +29,17 @@ void str_addf(struct str *s, const char *format, ...)
 /* RFC 3986: everything but unreserved characters as %XX. */
 void str_add_percent(struct str *s, const char *bytes, size_t n);
 
-/* As the inside of a JSON string: quotes, backslashes and control bytes escaped, bytes
- * that are not UTF-8 replaced by U+FFFD. */
+/* As the inside of a JSON string: quotes, backslashes and control characters (also DEL
+ * and U+0080 to U+009F, which terminals obey) escaped, each byte that is not UTF-8
+ * replaced by U+FFFD. */
 void str_add_json(struct str *s, const char *bytes, size_t n);
 
 /* Is this well-formed UTF-8 (no surrogates, no overlong forms, at most U+10FFFF)? */
 bool text_is_utf8(const char *bytes, size_t n);
 
-/* Shell globs `*` `?` `[a-z]` `[!a]` and `\` over the whole text; `*` also crosses '/'.
- * Linear in practice: at most one star is retried. */
+/* Shell globs `*` `?` `[a-z]` `[!a]` and `\` over the whole text, byte by byte; `*` also
+ * crosses '/'. Linear in practice, at worst the product of the lengths: only the last
+ * star is retried. */
 bool text_glob(const char *pattern, const char *text);
 
 bool text_starts(const char *text, const char *prefix);
@@ -46,7 +48,7 @@ bool text_starts(const char *text, const char *prefix);
  * of its length). For "did you mean". */
 const char *text_nearest(const char *word, const char *const *candidates, size_t n);
 
-/* "32MiB", "64KiB", "512", "1GB". Returns 0 or -EINVAL. */
+/* "512", "64KiB", "32MiB", "1GB" (kB to TB are powers of 1000). Returns 0 or -EINVAL. */
 int text_parse_bytes(const char *text, uint64_t *bytes);
 
 /* A whole decimal number within [min, max]. Returns 0 or -EINVAL. */

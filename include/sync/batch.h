@@ -21,10 +21,12 @@ void batch_done(struct batch *batch, size_t i, int rc);
 /* Run n items at most width at a time: a window, not blocks, so a slow item delays nobody
  * else.
  *
- * ctx      when it ends no further item is started; running ones are waited for (they
- * must look at the context themselves). width    at least 1. results  n slots: what
- * batch_done was given, or BATCH_NOT_STARTED. Returns 0 when all items ended with 0,
- * -EINVAL for width 0, else the first non-zero result by index. Any thread. */
+ * ctx      when it ends no further item is started; those that run are waited for, they
+ *          must look at the context themselves.
+ * width    at least 1.
+ * results  n slots: what batch_done was given (not INT_MIN), or BATCH_NOT_STARTED.
+ * Returns 0 when all items ended with 0, -EINVAL for width 0, else the first non-zero
+ * result by index. Any thread. */
 int batch_run(struct ctx *ctx, size_t n, size_t width, batch_start_fn *start, void *arg,
               int *results) __attribute__((warn_unused_result));
 

@@ -10,18 +10,20 @@
 
 struct ctx;
 
-/* parent       may be NULL: a root.
+/* parent       NULL for a root; at most 16 generations.
  * deadline_ms  NOW_FOREVER for none; a parent's earlier one wins. */
 struct ctx *ctx_new(struct ctx *parent, int64_t deadline_ms);
 void ctx_free(struct ctx *ctx); /* NULL allowed; no child may be alive */
 
-void ctx_cancel(
-    struct ctx *ctx); /* this and all descendants; again: no effect; wakes all sleepers */
+/* End this context and all descendants, wake their sleepers, call their watches. Again:
+ * no effect. */
+void ctx_cancel(struct ctx *ctx);
 
-/* Bring the deadline nearer (never further). */
+/* Bring the deadline nearer, never further, for descendants as well. Sleepers notice; no
+ * watch is called, so who waits by ctx_deadline_ms may have read it before. */
 void ctx_set_deadline(struct ctx *ctx, int64_t deadline_ms);
 
-/* 0, -ECANCELED or -ETIMEDOUT. Takes no lock. */
+/* 0, -ECANCELED or -ETIMEDOUT, whichever came first. Takes no lock. */
 int ctx_err(const struct ctx *ctx);
 
 int64_t ctx_deadline_ms(const struct ctx *ctx); /* NOW_FOREVER when there is none */

@@ -30,8 +30,8 @@ int64_t waitgroup_open(struct waitgroup *wg);
 
 /* Wait until all are done.
  * until_ms  absolute monotonic ms, NOW_FOREVER for none.
- * Returns 0 when all are done, -EAGAIN after a nudge (which is then used up), -ETIMEDOUT.
- */
+ * Returns 0 when all are done, -EAGAIN after a nudge, -ETIMEDOUT. A nudge is used up by
+ * -EAGAIN; one that came with the last done is kept for the next wait. */
 int waitgroup_wait(struct waitgroup *wg, int64_t until_ms)
     __attribute__((warn_unused_result));
 

@@ -67,6 +67,17 @@ static int own_descriptor(const struct stat *st)
     return fd < 0 ? STDERR_FILENO : fd;
 }
 
+/* We were started without a stderr: or else the next socket gets its number, and lines.
+ */
+static void occupy_stderr(void)
+{
+    int fd = open("/dev/null", O_RDWR);
+    if (fd >= 0 && fd != STDERR_FILENO) {
+        dup2(fd, STDERR_FILENO);
+        close(fd);
+    }
+}
+
 void log_setup(enum log_level level, enum log_format format, const char *consumer)
 {
     struct sigaction ignore = {.sa_handler = SIG_IGN};
@@ -83,6 +94,8 @@ void log_setup(enum log_level level, enum log_format format, const char *consume
     if (fstat(STDERR_FILENO, &st) == 0) {
         logger.fd = own_descriptor(&st);
         logger.is_socket = S_ISSOCK(st.st_mode);
+    } else {
+        occupy_stderr();
     }
     logger.level = level;
     logger.format = format;

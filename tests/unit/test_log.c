@@ -307,6 +307,21 @@ static void log__a_closed_stderr_ends_nothing(void **state)
     free(capture_end(&c));
 }
 
+static void log__no_socket_gets_the_number_of_a_missing_stderr(void **state)
+{
+    (void)state;
+    int saved = dup(STDERR_FILENO);
+    close(STDERR_FILENO);
+    log_setup(LOG_INFO, LOG_JSON, NULL);
+    int next = open("/dev/null", O_RDONLY);
+    LOG(LOG_INFO, "to nobody", LEND);
+    close(next);
+    assert_int_equal(dup2(saved, STDERR_FILENO), STDERR_FILENO);
+    close(saved);
+    log_setup(LOG_INFO, LOG_TEXT, NULL);
+    assert_int_not_equal(next, STDERR_FILENO);
+}
+
 static void log__lines_of_several_processes_do_not_mix(void **state)
 {
     (void)state;
