@@ -96,8 +96,8 @@ struct redis *redis_start(const struct redis_options *options, struct err *err);
 void redis_stop(struct redis *redis, int64_t until_ms);
 
 /* Register a script; it is loaded at each connect and again on NOSCRIPT. Before the first
- * send that uses it. text: borrowed for ever (it is compiled in). Lives until redis_stop.
- */
+ * send that uses it. text: borrowed for ever (it is compiled in); the same text gives the
+ * same script, at most 32 of them. Lives until redis_stop. */
 struct redis_script *redis_script_new(struct redis *redis, const char *text);
 
 /* Hand in n commands as one unit of the pipeline. Copies the arguments; the structs may

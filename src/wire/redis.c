@@ -137,12 +137,18 @@ void redis_stop(struct redis *r, int64_t until_ms)
 
 struct redis_script *redis_script_new(struct redis *r, const char *text)
 {
-    struct redis_script *script = mem_zalloc(sizeof *script);
-    script->text = text;
-    memset(script->sha, '0', sizeof script->sha); /* NOSCRIPT, then it is loaded */
+    struct redis_script *script = NULL;
     MUST(pthread_mutex_lock(&r->mu));
-    ASSERT(r->script_count < REDIS_SCRIPTS_MAX);
-    r->scripts[r->script_count++] = script;
+    for (size_t i = 0; i < r->script_count && !script; i++) {
+        script = r->scripts[i]->text == text ? r->scripts[i] : NULL;
+    }
+    if (!script) {
+        ASSERT(r->script_count < REDIS_SCRIPTS_MAX);
+        script = mem_zalloc(sizeof *script);
+        script->text = text;
+        memset(script->sha, '0', sizeof script->sha); /* NOSCRIPT, then it is loaded */
+        r->scripts[r->script_count++] = script;
+    }
     MUST(pthread_mutex_unlock(&r->mu));
     return script;
 }
