@@ -123,6 +123,13 @@ class Connection(asyncio.Protocol):
 
 
 async def control(book, reader, writer):
+    try:
+        await obey(book, reader, writer)
+    except asyncio.CancelledError:
+        pass  # the program ends
+
+
+async def obey(book, reader, writer):
     while line := await reader.readline():
         order = json.loads(line)
         answer = {"ok": True}

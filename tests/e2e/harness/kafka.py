@@ -81,6 +81,7 @@ class RealKafka:
             f.write(PROPERTIES.format(port=self.port, sasl=self.sasl_port, controller=controller,
                                       data=os.path.join(folder, "data"), user=USER, password=PASSWORD))
         self.child = None
+        shutil.rmtree(os.path.join(folder, "data"), ignore_errors=True)
         self._java("kafka.tools.StorageTool", "format", "-t", "c2x1aWNlLXRlc3RzLTAwMQ", "-c", self.properties)
 
     def _java(self, main, *arguments, timeout_s=60):
@@ -144,7 +145,8 @@ class MockKafka:
         self.bootstrap, self.client = "", None
 
     def start(self):
-        os.makedirs(self.folder, exist_ok=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        os.makedirs(self.folder)
         self.child = Child("mock_kafka", [self.program], os.path.join(self.folder, "mock.log"), stdin=subprocess.PIPE)
         self.wait_line("bootstrap ")
         self.bootstrap = self.child.log().split("bootstrap ")[1].split()[0]

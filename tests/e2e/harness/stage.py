@@ -12,7 +12,6 @@ from .redis import RedisServer
 from .target_client import Target
 from .worker import Worker
 
-GROUP = "fleet"
 DELAYS = ["1s", "2s", "4s"]
 RETRY_PARTITIONS = 3
 # The mock cluster makes every rebalance last a session minus a second.
@@ -38,7 +37,7 @@ class Stage:
         self.producer = os.path.join(programs, "sluice-producer")
         self.workers, self.closing, self.partitions = {}, [], 0
         self.redis = self.target = None
-        self.group = GROUP
+        self.group = f"fleet-{os.path.basename(folder)}"  # its own: members that were killed linger on the broker
         self.topic = f"ci.{os.path.basename(folder)}"
         self.changes, self.published, self.excuses = {}, [], []
         os.makedirs(folder, exist_ok=True)
@@ -51,8 +50,8 @@ class Stage:
         self.redis = self.also(RedisServer(os.path.join(self.folder, "redis"), **(redis or {})))
         self.target = self.also(Target(os.path.join(self.folder, "target"), rules))
         self.changes = changes or {}
-        self.retry_topics = [f"{self.topic}.{GROUP}.retry.{d}" for d in delays]
-        self.dead_topic = f"{self.topic}.{GROUP}.dlq"
+        self.retry_topics = [f"{self.topic}.{self.group}.retry.{d}" for d in delays]
+        self.dead_topic = f"{self.topic}.{self.group}.dlq"
         if self.kafka and topics:
             self.make_topics()
         return self
@@ -81,7 +80,7 @@ class Stage:
                     "body": {"revision": "${event.commit}"}, "timeout": "5s"}
         properties = MOCK_SESSION if self.kafka.kind == "mock" else {}
         base = {
-            "kafka": {"brokers": [self.kafka.bootstrap], "topic": self.topic, "group": GROUP, "start": "earliest",
+            "kafka": {"brokers": [self.kafka.bootstrap], "topic": self.topic, "group": self.group, "start": "earliest",
                       "client_id": worker, "properties": properties},
             "batch": {"size": 5, "age": "100ms"},
             "redis": {"url": self.redis.url},
