@@ -1,0 +1,196 @@
+#include "admin.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "process_metrics.h"
+#include "wire/httpd.h"
+
+enum {
+    PORT_TRIES = 100,
+    CONNECTIONS_MAX = 64,
+    BODY_MAX = 4096,
+    IDLE_TIMEOUT_S = 30,
+    POLL_AGE_MAX_MS =
+        30000, /* /livez: the poll loop turns at least that often, drains included */
+};
+
+struct admin {
+    struct httpd *httpd; /* NULL: listens nowhere */
+    struct metrics *metrics;
+    struct process_metrics *process;
+    pthread_mutex_t mu;
+    /* guarded by mu */
+    struct worker *worker;
+    enum admin_state state;
+};
+
+/* One line of /readyz?verbose. */
+static void add_check(struct str *out, bool ok, const char *name, const char *why)
+{
+    str_addf(out, "[%s] %s", ok ? "+" : "-", name);
+    if (!ok && why[0]) {
+        str_addf(out, ": %s", why);
+    }
+    str_addc(out, '\n');
+}
+
+/* The worker is looked at under the lock: admin_watch(NULL) may not return while somebody
+ * looks. */
+static bool look(struct admin *admin, struct worker_status *status,
+                 enum admin_state *state)
+{
+    MUST(pthread_mutex_lock(&admin->mu));
+    bool there = admin->worker != NULL;
+    *state = admin->state;
+    if (there) {
+        worker_status(admin->worker, status);
+    }
+    MUST(pthread_mutex_unlock(&admin->mu));
+    return there;
+}
+
+/* Alive: the poll loop turns. Never a dependency: an outage must not restart the fleet.
+ */
+static void serve_livez(struct admin *admin, struct httpd_request *request)
+{
+    struct worker_status status;
+    enum admin_state state;
+    bool there = look(admin, &status, &state);
+    bool alive = !there || status.poll_age_ms < POLL_AGE_MAX_MS;
+    const char *text = alive ? "ok\n" : "the poll loop does not turn\n";
+    httpd_reply(request, alive ? 200 : 503, NULL, text, strlen(text));
+}
+
+static void serve_readyz(struct admin *admin, struct httpd_request *request)
+{
+    struct worker_status status = {.poll_age_ms = -1};
+    enum admin_state state;
+    look(admin, &status, &state);
+    bool joined = status.poll_age_ms >= 0 && status.kafka == KAFKA_RUNNING;
+    bool ready = state == ADMIN_RUNNING && joined && status.redis_connected;
+    struct str out;
+    str_init(&out);
+    if (httpd_query(request, "verbose")) {
+        add_check(&out, state == ADMIN_RUNNING, "running",
+                  state == ADMIN_STARTING ? "starting" : "draining");
+        add_check(&out, joined, "kafka",
+                  status.kafka_reason[0] ? status.kafka_reason : "not joined yet");
+        add_check(&out, status.redis_connected, "redis",
+                  status.redis_reason[0] ? status.redis_reason : "not connected");
+        str_addf(&out, "partitions %d, lanes %d, orphans %d\n", status.assigned,
+                 status.lanes, status.orphans);
+    }
+    str_add(&out, ready ? "ready\n" : "not ready\n");
+    httpd_reply(request, ready ? 200 : 503, NULL, out.data, out.len);
+    str_release(&out);
+}
+
+static void collect_status(struct admin *admin)
+{
+    struct worker_status status = {.poll_age_ms = -1};
+    enum admin_state state;
+    look(admin, &status, &state);
+    process_metrics_set(admin->process, state, status.poll_age_ms, status.assigned);
+}
+
+static void serve_metrics(struct admin *admin, struct httpd_request *request)
+{
+    static const char *const headers[] = {"content-type",
+                                          "text/plain; version=0.0.4; charset=utf-8",
+                                          NULL};
+    struct str out;
+    str_init(&out);
+    collect_status(admin);
+    metrics_write(admin->metrics, &out);
+    httpd_reply(request, 200, headers, out.data, out.len);
+    str_release(&out);
+}
+
+static void serve(void *arg, struct httpd_request *request)
+{
+    static const struct {
+        const char *path;
+        void (*serve)(struct admin *admin, struct httpd_request *request);
+    } pages[] = {{"/livez", serve_livez},
+                 {"/readyz", serve_readyz},
+                 {"/metrics", serve_metrics}};
+    const char *method = httpd_method(request);
+    if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
+        httpd_reply(request, 405, NULL, "only GET\n", 9);
+        return;
+    }
+    for (size_t i = 0; i < sizeof pages / sizeof pages[0]; i++) {
+        if (strcmp(httpd_path(request), pages[i].path) == 0) {
+            pages[i].serve(arg, request);
+            return;
+        }
+    }
+    static const char text[] = "here are /livez, /readyz?verbose and /metrics\n";
+    httpd_reply(request, 404, NULL, text, sizeof text - 1);
+}
+
+static int start_listening(struct admin *admin, const char *listen, struct err *err)
+{
+    int64_t port;
+    const char *colon = strrchr(listen, ':');
+    if (!colon || text_parse_int(colon + 1, 0, 65535, &port)) {
+        return err_set(err, -EINVAL, "http.listen: \"%s\" is not host:port", listen);
+    }
+    char *host = mem_strndup(listen, (size_t)(colon - listen));
+    struct httpd_options options = {.address = host,
+                                    .port = (int)port,
+                                    .port_tries = port ? PORT_TRIES : 0,
+                                    .connections_max = CONNECTIONS_MAX,
+                                    .body_max = BODY_MAX,
+                                    .idle_timeout_s = IDLE_TIMEOUT_S,
+                                    .threads = 1,
+                                    .handle = serve,
+                                    .arg = admin};
+    admin->httpd = httpd_start(&options, err);
+    if (admin->httpd) {
+        int got = httpd_port(admin->httpd);
+        LOG(LOG_INFO,
+            got == port || port == 0 ? "admin port"
+                                     : "admin port, for the configured one is taken",
+            LS("host", host), LI("port", got), LEND);
+    }
+    free(host);
+    return admin->httpd ? 0 : -EIO;
+}
+
+struct admin *admin_start(const char *listen, struct metrics *metrics, struct err *err)
+{
+    struct admin *admin = mem_zalloc(sizeof *admin);
+    admin->metrics = metrics;
+    admin->process = process_metrics_new(metrics);
+    MUST(pthread_mutex_init(&admin->mu, NULL));
+    if (strcmp(listen, "off") != 0 && start_listening(admin, listen, err)) {
+        admin_stop(admin);
+        return NULL;
+    }
+    return admin;
+}
+
+void admin_stop(struct admin *admin)
+{
+    if (admin->httpd) {
+        httpd_stop(admin->httpd);
+    }
+    process_metrics_free(admin->process);
+    MUST(pthread_mutex_destroy(&admin->mu));
+    free(admin);
+}
+
+void admin_watch(struct admin *admin, struct worker *worker, enum admin_state state)
+{
+    MUST(pthread_mutex_lock(&admin->mu));
+    admin->worker = worker;
+    admin->state = state;
+    MUST(pthread_mutex_unlock(&admin->mu));
+}
