@@ -41,7 +41,7 @@ enum {
 };
 
 enum { STATE_INBOX = 1, STATE_HEAP, STATE_WAITING, STATE_RUNNING, STATE_ENDED };
-enum { ASK_RECALL = 1, ASK_ABORT = 2 };
+enum { ASK_RECALL = 1, ASK_ABORT = 2, ASK_TOO_LATE = 4 }; /* the last: it has ended */
 
 struct http_pool {
     /* read-only after start */
@@ -157,8 +157,8 @@ static void take_ask_back(struct http *http, struct http_call *call)
             link = &(*link)->ask_next;
         }
         *link = call->ask_next;
-        call->asked = 0;
     }
+    call->asked = ASK_TOO_LATE;
     MUST(pthread_mutex_unlock(&http->mu));
 }
 
@@ -346,7 +346,7 @@ void http_submit(struct http *http, struct http_call *call)
 static void ask(struct http *http, struct http_call *call, int what)
 {
     MUST(pthread_mutex_lock(&http->mu));
-    if (!http->closed) {
+    if (!http->closed && call->asked != ASK_TOO_LATE) {
         if (call->asked == 0) {
             call->ask_next = http->asks;
             http->asks = call;
