@@ -162,8 +162,6 @@ static rd_kafka_t *make_client(struct kafka_consumer *c, struct err *err)
                           partition_bytes,
                           "fetch.max.bytes",
                           fetch_bytes,
-                          "message.max.bytes",
-                          "1048576",
                           "check.crcs",
                           "true",
                           "log.connection.close",
@@ -173,10 +171,13 @@ static rd_kafka_t *make_client(struct kafka_consumer *c, struct err *err)
     if (!conf) {
         return NULL;
     }
+    /* A user's message.max.bytes is for producing; librdkafka also holds fetch.max.bytes
+     * against it. */
+    char why[KAFKA_ERROR_TEXT_MAX];
+    rd_kafka_conf_set(conf, "message.max.bytes", "1048576", why, sizeof why);
     rd_kafka_conf_set_opaque(conf, c);
     rd_kafka_conf_set_rebalance_cb(conf, kafka_group_rebalance);
     rd_kafka_conf_set_error_cb(conf, on_error);
-    char why[KAFKA_ERROR_TEXT_MAX];
     rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof why);
     if (!rk) {
         rd_kafka_conf_destroy(conf);
