@@ -108,8 +108,8 @@ size_t event_validate(const struct event_input *input,
                       void *arg);
 
 /* A value for parking: the record's bytes with credentials cut out. Same bytes when there
- * were none. A value that cannot be parsed but may hold credentials (it names gitOptions)
- * is replaced by its size and hash. out: returns owned bytes. */
+ * were none. A value that cannot be parsed but may hold credentials (it names gitOptions,
+ * or hides what it names) is replaced by its size and hash. out: appended to. */
 void event_redact(const char *value, size_t len, struct str *out);
 
 /* The id for an event that has none: from repo, commit, pipeline and run (NULL: absent).

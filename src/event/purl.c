@@ -4,21 +4,22 @@
 #include <string.h>
 #include <strings.h>
 
-static int hex(char c)
+/* The value of a hex digit, or 16 when it is none. */
+static unsigned hex(char c)
 {
     if (c >= '0' && c <= '9') {
-        return c - '0';
+        return (unsigned)(c - '0');
     }
     c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    return c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10 : 16;
 }
 
 /* A sequence that is no escape stands for itself: real producers forget to encode. */
 static void put_decoded(struct str *out, const char *text, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
-        if (text[i] == '%' && i + 2 < len && hex(text[i + 1]) >= 0 &&
-            hex(text[i + 2]) >= 0) {
+        if (text[i] == '%' && i + 2 < len && hex(text[i + 1]) < 16 &&
+            hex(text[i + 2]) < 16) {
             str_addc(out, (char)(hex(text[i + 1]) << 4 | hex(text[i + 2])));
             i += 2;
         } else {

@@ -7,32 +7,39 @@
 #include "base/mem.h"
 #include "wire/crypto.h"
 
-static const char name[] = "gitOptions";
+static const char *const name = "gitOptions";
 static const char cut_text[] = "[credentials cut out]";
 static const char base64_name[] = "data_base64";
+static const char escape[] = "\\u00"; /* how a name of ASCII letters is hidden */
 
-enum { NAME_LEN = sizeof(name) - 1, HEX_MAX = 2 * CRYPTO_SHA256_LEN + 1 };
+enum { NAME_LEN = sizeof("gitOptions") - 1 };
 
 /* Is the name in here, letters of either case? quoted: followed by what ends a name in
  * JSON text. */
 static bool names_credentials(const char *bytes, size_t len, bool quoted)
 {
     for (size_t i = 0; i + NAME_LEN <= len; i++) {
-        if ((bytes[i] | 0x20) != 'g' || strncasecmp(bytes + i, name, NAME_LEN) != 0) {
+        if ((bytes[i] != 'g' && bytes[i] != 'G') ||
+            strncasecmp(bytes + i, name, NAME_LEN) != 0) {
             continue;
         }
-        char next = i + NAME_LEN < len ? bytes[i + NAME_LEN] : '"';
-        if (!quoted || next == '"' || next == '\\') {
+        size_t next = i + NAME_LEN;
+        if (!quoted || next == len || bytes[next] == '"' || bytes[next] == '\\') {
             return true;
         }
     }
     return false;
 }
 
+static bool holds(const char *bytes, size_t len, const char *what)
+{
+    return memmem(bytes, len, what, strlen(what)) != NULL;
+}
+
 bool redact_suspects(const char *bytes, size_t len)
 {
     return memchr(bytes, '\\', len) != NULL || names_credentials(bytes, len, false) ||
-           memmem(bytes, len, base64_name, sizeof(base64_name) - 1) != NULL;
+           holds(bytes, len, base64_name);
 }
 
 static bool string_hides(const char *text, size_t len)
@@ -135,18 +142,23 @@ static void put_size_and_hash(const char *bytes, size_t len, struct str *out)
 void redact_bytes(const char *bytes, size_t len, struct str *out)
 {
     struct json_object *doc = NULL;
+    bool cut = false;
     if (!redact_suspects(bytes, len)) {
         str_put(out, bytes, len);
-    } else if (json_parse(bytes, len, &doc, NULL) == 0) {
-        if (redact_document(doc)) {
+        return;
+    }
+    if (json_parse(bytes, len, &doc, NULL) == 0) {
+        cut = redact_document(doc);
+        if (cut) {
             json_print(doc, out);
-        } else {
-            str_put(out, bytes, len);
         }
         json_free(doc);
-    } else if (names_credentials(bytes, len, false)) {
+    } else if (names_credentials(bytes, len, false) || holds(bytes, len, escape) ||
+               holds(bytes, len, base64_name)) {
+        cut = true;
         put_size_and_hash(bytes, len, out);
-    } else {
+    }
+    if (!cut) {
         str_put(out, bytes, len);
     }
 }

@@ -50,7 +50,8 @@ int standard_webhooks_sign(const char *secret, const char *id, int64_t wall_s,
     crypto_hmac_sha256(key, (size_t)len, text.data, text.len, mac);
     str_release(&text);
     mem_wipe(key, sizeof(key));
-    memcpy(signature, "v1,", 3);
-    crypto_base64(mac, sizeof(mac), signature + 3);
+    char encoded[STANDARD_WEBHOOKS_SIGNATURE_MAX - 3];
+    crypto_base64(mac, sizeof(mac), encoded);
+    snprintf(signature, STANDARD_WEBHOOKS_SIGNATURE_MAX, "v1,%s", encoded);
     return 0;
 }

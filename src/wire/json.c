@@ -1,6 +1,7 @@
 #include "wire/json.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -78,15 +79,12 @@ static int read_token(const char *token, size_t len, char out[TOKEN_MAX])
 
 static struct json_object *array_at(struct json_object *array, const char *token)
 {
-    size_t index = 0;
     size_t digits = strspn(token, "0123456789");
     if (digits == 0 || digits > 9 || token[digits] != '\0' ||
         (token[0] == '0' && digits > 1)) {
         return NULL;
     }
-    for (size_t i = 0; i < digits; i++) {
-        index = index * 10 + (size_t)(token[i] - '0');
-    }
+    size_t index = strtoul(token, NULL, 10);
     return index < json_object_array_length(array)
                ? json_object_array_get_idx(array, index)
                : NULL;

@@ -419,9 +419,12 @@ static void skip_space(struct parser *ps)
 /* Read one scalar, or open one container. p stands at its first byte. */
 static int read_value(struct parser *ps)
 {
-    const char *text;
-    size_t len;
-    char c = ps->p < ps->end ? *ps->p : '\0';
+    const char *text = "";
+    size_t len = 0;
+    char c = '\0';
+    if (ps->p < ps->end) {
+        c = *ps->p;
+    }
     if (c == '{' || c == '[') {
         return open_container(ps, c == '{');
     }
@@ -442,8 +445,8 @@ static int read_value(struct parser *ps)
 /* Read `"name" :`; p stands at its first byte. */
 static int read_name(struct parser *ps)
 {
-    const char *text;
-    size_t len;
+    const char *text = "";
+    size_t len = 0;
     if (ps->p == ps->end || *ps->p != '"') {
         return fault(ps, "no name where one must stand");
     }
