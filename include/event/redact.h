@@ -1,8 +1,9 @@
 /* Git credentials out of documents: Devtron's `gitOptions` can travel on the bus.
  *
- * A member of that name (letters of either case, as Go reads them) is cut at any depth. A
- * string that holds JSON text with such a member is replaced as a whole, and so is base64
- * of it. Plain data: one thread at a time. */
+ * A member of that name (letters of either case, as Go reads them) is cut at any depth,
+ * also out of JSON text inside a string and inside a data_base64; such text that cannot
+ * be read is replaced as a whole. What is left can be decoded as before. Plain data: one
+ * thread at a time. */
 #ifndef EVENT_REDACT_H
 #define EVENT_REDACT_H
 

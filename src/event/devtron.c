@@ -39,7 +39,7 @@ static void take_repo(struct decoding *d, struct json_object *doc)
     static const char pointer[] = "/ciProjectDetails/0/gitRepository";
     take(d, EVENT_REPO, doc, pointer);
     char *repo = d->ev->fields[EVENT_REPO];
-    char *host = repo != NULL ? strstr(repo, "://") : NULL;
+    char *host = repo != NULL && text_starts(repo, "http") ? strstr(repo, "://") : NULL;
     if (host == NULL) {
         return;
     }

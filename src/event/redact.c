@@ -24,7 +24,7 @@ static bool names_credentials(const char *bytes, size_t len, bool quoted)
             continue;
         }
         size_t next = i + NAME_LEN;
-        if (!quoted || next == len || bytes[next] == '"' || bytes[next] == '\\') {
+        if (!quoted || (next < len && (bytes[next] == '"' || bytes[next] == '\\'))) {
             return true;
         }
     }
@@ -42,46 +42,42 @@ bool redact_suspects(const char *bytes, size_t len)
            holds(bytes, len, base64_name);
 }
 
-static bool string_hides(const char *text, size_t len)
+static bool redact_text(const char *text, size_t len, struct str *out);
+
+/* Where the text holds more text: JSON inside a string. */
+static bool redact_string(struct json_object *node)
 {
-    if (names_credentials(text, len, true)) {
-        return true;
+    struct str out;
+    str_init(&out);
+    bool cut = redact_text(json_object_get_string(node),
+                           (size_t)json_object_get_string_len(node), &out);
+    if (cut) {
+        json_object_set_string_len(node, out.data, (int)out.len);
     }
-    /* JSON text inside a string may itself spell the name with escapes */
-    const char *first = memchr(text, '{', len);
-    if (first == NULL || memchr(text, '\\', len) == NULL) {
-        return false;
-    }
-    struct json_object *inner = NULL;
-    if (json_parse(text, len, &inner, NULL) != 0) {
-        return false;
-    }
-    bool found = redact_document(inner);
-    json_free(inner);
-    return found;
+    str_release(&out);
+    return cut;
 }
 
-static bool base64_hides(const char *text)
+static bool redact_base64(struct json_object *node)
 {
+    struct str out;
+    const char *text = json_object_get_string(node);
     unsigned char *bytes = mem_alloc(3 * (strlen(text) / 4) + 3);
     int n = crypto_unbase64(text, bytes);
-    bool hides = n > 0 && names_credentials((const char *)bytes, (size_t)n, false);
-    if (n > 0 && !hides) {
-        hides = string_hides((const char *)bytes, (size_t)n);
+    str_init(&out);
+    bool cut = n > 0 && redact_text((const char *)bytes, (size_t)n, &out);
+    if (n < 0) {
+        cut = true; /* nobody else reads it either */
+        json_object_set_string(node, cut_text);
+    } else if (cut) {
+        char *encoded = mem_alloc(4 * ((out.len + 2) / 3) + 1);
+        crypto_base64(out.data, out.len, encoded);
+        json_object_set_string(node, encoded);
+        free(encoded);
     }
+    str_release(&out);
     free(bytes);
-    return hides;
-}
-
-static bool redact_string(struct json_object *node, bool base64)
-{
-    const char *text = json_object_get_string(node);
-    size_t len = (size_t)json_object_get_string_len(node);
-    if (!string_hides(text, len) && !(base64 && base64_hides(text))) {
-        return false;
-    }
-    json_object_set_string_len(node, cut_text, sizeof(cut_text) - 1);
-    return true;
+    return cut;
 }
 
 static bool redact_value(struct json_object *node, bool base64);
@@ -109,7 +105,7 @@ static bool redact_value(struct json_object *node, bool base64)
         return redact_object(node);
     }
     if (json_object_is_type(node, json_type_string)) {
-        return redact_string(node, base64);
+        return base64 ? redact_base64(node) : redact_string(node);
     }
     if (json_object_is_type(node, json_type_array)) {
         size_t n = json_object_array_length(node);
@@ -123,6 +119,32 @@ static bool redact_value(struct json_object *node, bool base64)
 bool redact_document(struct json_object *doc)
 {
     return redact_value(doc, false);
+}
+
+/* Text that may be JSON with credentials. Returns whether there were any; then `out` has
+ * the text without them, which is readable as before if it was. Each level of text in
+ * text is longer than the one in it by its escapes or by a third, so this does not go
+ * deep. */
+static bool redact_text(const char *text, size_t len, struct str *out)
+{
+    struct json_object *doc = NULL;
+    if (!redact_suspects(text, len)) {
+        return false;
+    }
+    if (json_parse(text, len, &doc, NULL) == 0) {
+        bool cut = redact_document(doc);
+        if (cut) {
+            json_print(doc, out);
+        }
+        json_free(doc);
+        return cut;
+    }
+    if (names_credentials(text, len, true) ||
+        (holds(text, len, escape) && memchr(text, '{', len) != NULL)) {
+        str_add(out, cut_text);
+        return true;
+    }
+    return false;
 }
 
 static void put_size_and_hash(const char *bytes, size_t len, struct str *out)

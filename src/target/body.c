@@ -40,6 +40,15 @@ static void add_step(struct compiler *c, struct template *value)
     step->pointer = value != NULL ? mem_strdup(c->pointer.data) : NULL;
 }
 
+/* The sentence with its place, unless that is the whole body. */
+static int wrap(struct err *err, const char *pointer, int rc)
+{
+    if (*pointer != '\0') {
+        err_wrap(err, "%s", pointer);
+    }
+    return rc;
+}
+
 static void add_quoted(struct str *out, const char *text)
 {
     str_addc(out, '"');
@@ -55,8 +64,7 @@ static int add_string(struct compiler *c, struct json_object *node)
     }
     struct template *value = template_compile(text, c->known_secret, c->arg, c->err);
     if (value == NULL) {
-        err_wrap(c->err, "%s", c->pointer.data);
-        return -EINVAL;
+        return wrap(c->err, c->pointer.data, -EINVAL);
     }
     if (template_is_constant(value)) {
         add_quoted(&c->text, template_constant(value));
@@ -209,8 +217,7 @@ int body_fill(const struct body *body, const struct event *ev, template_secret_f
                                  : template_fill(step->value, ev, TEMPLATE_JSON, secret,
                                                  arg, out, err);
         if (rc != 0) {
-            err_wrap(err, "body%s", step->pointer);
-            return rc;
+            return wrap(err, step->pointer, rc);
         }
     }
     return 0;

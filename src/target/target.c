@@ -376,7 +376,7 @@ static int put_body(struct making *m)
         json_print(m->ev->doc, m->out);
     }
     if (rc != 0) {
-        err_wrap(m->err, "targets.%s", m->t->name);
+        err_wrap(m->err, "targets.%s.body", m->t->name);
         return rc;
     }
     m->body_len = m->out->len - m->body_at;
