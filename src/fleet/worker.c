@@ -43,7 +43,7 @@ struct worker {
     struct lane *lanes;
     struct lane *orphans;
     bool stopping;
-    int64_t returned; /* units, of lanes that are gone */
+    int64_t returned; /* units, of lanes that are gone; from the stop on */
 };
 
 /* --- lanes, as Kafka's poll thread wants them --- */
@@ -412,6 +412,9 @@ static bool books_balance(const struct worker *w)
 int worker_stop(struct worker *w, int64_t drain_ms)
 {
     int code = 0;
+    MUST(pthread_mutex_lock(&w->mu));
+    w->returned = 0; /* what rebalances gave back earlier was taken up long ago */
+    MUST(pthread_mutex_unlock(&w->mu));
     bool rested = drain_lanes(w, LANE_NO_STARTS, now_ms() + drain_ms);
     if (!rested) {
         LOG(LOG_WARN, "calls are still open after stop.drain, ending them", LEND);

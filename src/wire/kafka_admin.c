@@ -33,17 +33,11 @@ struct kafka_admin *kafka_admin_open(const char *brokers,
                                      const struct kafka_property *properties,
                                      size_t property_count, struct err *err)
 {
-    const char *ours[] = {"bootstrap.servers",
-                          brokers,
-                          "client.id",
-                          "sluice-admin",
-                          "socket.timeout.ms",
-                          "10000",
-                          "reconnect.backoff.max.ms",
-                          "1000",
-                          "log.connection.close",
-                          "false",
-                          NULL};
+    const struct kafka_property ours[] = {
+        {"bootstrap.servers", brokers},    {"client.id", "sluice-admin"},
+        {"socket.timeout.ms", "10000"},    {"reconnect.backoff.max.ms", "1000"},
+        {"log.connection.close", "false"}, {NULL, NULL},
+    };
     struct kafka_admin *a = mem_zalloc(sizeof *a);
     rd_kafka_conf_t *conf = kafka_conf(ours, properties, property_count, err);
     if (!conf) {

@@ -44,13 +44,13 @@ static const char *reserved(const char *name, const char *value)
     return NULL;
 }
 
-static int set_all(rd_kafka_conf_t *conf, const char *const *ours,
+static int set_all(rd_kafka_conf_t *conf, const struct kafka_property *ours,
                    const struct kafka_property *properties, size_t property_count,
                    struct err *err)
 {
     char why[KAFKA_ERROR_TEXT_MAX];
-    for (size_t i = 0; ours[i]; i += 2) {
-        if (rd_kafka_conf_set(conf, ours[i], ours[i + 1], why, sizeof why)) {
+    for (size_t i = 0; ours[i].name; i++) {
+        if (rd_kafka_conf_set(conf, ours[i].name, ours[i].value, why, sizeof why)) {
             return err_set(err, -EINVAL, "kafka: %s", why);
         }
     }
@@ -67,7 +67,7 @@ static int set_all(rd_kafka_conf_t *conf, const char *const *ours,
     return 0;
 }
 
-rd_kafka_conf_t *kafka_conf(const char *const *ours,
+rd_kafka_conf_t *kafka_conf(const struct kafka_property *ours,
                             const struct kafka_property *properties,
                             size_t property_count, struct err *err)
 {

@@ -12,9 +12,9 @@
 enum { KAFKA_ERROR_TEXT_MAX = 512, KAFKA_DESTROY_MS = 1500 };
 
 /* A client configuration: ours first, then the user's properties, which may not touch
- * what the delivery promises rest on. ours  name, value, ..., NULL. Returns owned
+ * what the delivery promises rest on. ours  ended by one without a name. Returns owned
  * (rd_kafka_conf_destroy, or given to rd_kafka_new) or NULL with a sentence. */
-rd_kafka_conf_t *kafka_conf(const char *const *ours,
+rd_kafka_conf_t *kafka_conf(const struct kafka_property *ours,
                             const struct kafka_property *properties,
                             size_t property_count, struct err *err);
 

@@ -14,7 +14,10 @@ struct kafka_mock {
 struct kafka_mock *kafka_mock_open(int brokers, struct err *err)
 {
     char why[KAFKA_ERROR_TEXT_MAX];
-    const char *ours[] = {"client.id", "sluice-mock", NULL};
+    const struct kafka_property ours[] = {
+        {"client.id", "sluice-mock"},
+        {NULL, NULL},
+    };
     rd_kafka_conf_t *conf = kafka_conf(ours, NULL, 0, err);
     if (!conf) {
         return NULL;
