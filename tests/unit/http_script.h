@@ -1,9 +1,9 @@
 /* A small HTTP server for tests, told what to do by a function, and a call that remembers
  * how it ended.
  *
- * One thread per connection reads a whole request and hands it to `act`, which writes
- * what it likes to the socket and says whether to read another. What waits in a script
- * waits on the server's stop, never on a clock. */
+ * Include after cmocka.h. One thread per connection reads a whole request and hands it to
+ * `act`, which writes what it likes to the socket and says whether to read another. What
+ * waits in a script waits on the server's stop, never on a clock. */
 #ifndef HTTP_SCRIPT_H
 #define HTTP_SCRIPT_H
 
@@ -354,6 +354,20 @@ static inline void probe_release(struct probe *p)
     free(p->answer);
 }
 
+static inline void check_end(struct probe *p, enum http_end end, int status,
+                             const char *error)
+{
+    if (p->call.end != end || p->call.status != status ||
+        strcmp(p->call.error, error) != 0) {
+        print_message("end %d status %d error '%s'\n", p->call.end, p->call.status,
+                      p->call.error);
+    }
+    assert_int_equal(p->call.end, end);
+    assert_int_equal(p->call.status, status);
+    assert_string_equal(p->call.error, error);
+    assert_int_equal(atomic_load(&p->done_count), 1);
+}
+
 /* ---- the three together, for tests of one call after the other ---- */
 
 struct stage {
@@ -393,6 +407,45 @@ static inline void stage_call(struct stage *b, struct probe *p)
 {
     http_submit(b->http, &p->call);
     gate_wait(&b->done, ++b->calls);
+}
+
+/* Did done run once for each? */
+static inline bool probes_done_once(struct probe *probes, int n)
+{
+    for (int i = 0; i < n; i++) {
+        if (atomic_load(&probes[i].done_count) != 1) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static inline int count_ends(const struct probe *probes, int n, enum http_end end)
+{
+    int count = 0;
+    for (int i = 0; i < n; i++) {
+        count += probes[i].call.end == end;
+    }
+    return count;
+}
+
+static inline struct probe *probes_new(struct stage *b, int n)
+{
+    struct probe *probes = mem_array((size_t)n, sizeof(*probes));
+    for (int i = 0; i < n; i++) {
+        char path[32];
+        snprintf(path, sizeof(path), "/%d", i);
+        stage_probe(b, &probes[i], path);
+    }
+    return probes;
+}
+
+static inline void probes_free(struct probe *probes, int n)
+{
+    for (int i = 0; i < n; i++) {
+        probe_release(&probes[i]);
+    }
+    free(probes);
 }
 
 #endif

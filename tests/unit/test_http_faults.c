@@ -10,7 +10,6 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <netdb.h>
-#include <time.h>
 
 #include "http_script.h"
 
@@ -38,26 +37,10 @@ int getaddrinfo(const char *name, const char *service, const struct addrinfo *hi
     if (name != NULL && strcmp(name, "nowhere.test") == 0) {
         return EAI_NONAME;
     }
-    if (name != NULL && strcmp(name, "metadata.test") == 0) {
-        return resolve_to("169.254.169.254", service, hints, found);
-    }
     return resolve_to(name, service, hints, found);
 }
 
 /* ---- one call, and how it must end ---- */
-
-static void check_end(struct probe *p, enum http_end end, int status, const char *error)
-{
-    if (p->call.end != end || p->call.status != status ||
-        strcmp(p->call.error, error) != 0) {
-        print_message("end %d status %d error '%s'\n", p->call.end, p->call.status,
-                      p->call.error);
-    }
-    assert_int_equal(p->call.end, end);
-    assert_int_equal(p->call.status, status);
-    assert_string_equal(p->call.error, error);
-    assert_int_equal(atomic_load(&p->done_count), 1);
-}
 
 static void expect(script_fn *act, int timeout_ms, enum http_end end, int status,
                    const char *error)
@@ -69,23 +52,6 @@ static void expect(script_fn *act, int timeout_ms, enum http_end end, int status
     p.call.timeout_ms = timeout_ms;
     stage_call(&b, &p);
     check_end(&p, end, status, error);
-    probe_release(&p);
-    stage_close(&b);
-}
-
-/* One call to this URL, with a server beside it that must see nothing. */
-static void expect_refused(const char *url, bool public_only, const char *error)
-{
-    struct stage b;
-    struct probe p;
-    stage_open(&b, script_answer_ok, 4);
-    stage_probe(&b, &p, "/");
-    p.call.pool = http_pool_new(b.http, "p", 4, public_only);
-    p.call.url = url;
-    p.call.timeout_ms = 2000; /* an address that is not refused would hang */
-    stage_call(&b, &p);
-    check_end(&p, HTTP_END_REFUSED, 0, error);
-    assert_int_equal(gate_count(&b.script->connections), 0);
     probe_release(&p);
     stage_close(&b);
 }
@@ -486,261 +452,7 @@ static void http_faults__a_body_cut_short_is_answered(void **state)
     stage_close(&b);
 }
 
-/* ---- answered ---- */
-
-static bool answer_redirect(struct script *s, int fd, int nth)
-{
-    char text[128];
-    (void)nth;
-    snprintf(text, sizeof(text),
-             "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:%d/elsewhere\r\n"
-             "Content-Length: 0\r\n\r\n",
-             s->port);
-    script_send(fd, text);
-    return true;
-}
-
-static void http_faults__a_redirect_is_not_followed(void **state)
-{
-    struct stage b;
-    struct probe p;
-    (void)state;
-    stage_open(&b, answer_redirect, 4);
-    stage_probe(&b, &p, "/");
-    stage_call(&b, &p);
-    check_end(&p, HTTP_END_ANSWERED, 302, "");
-    assert_int_equal(gate_count(&b.script->requests), 1);
-    probe_release(&p);
-    stage_close(&b);
-}
-
-static bool answer_after_hints(struct script *s, int fd, int nth)
-{
-    (void)s;
-    (void)nth;
-    script_send(fd, "HTTP/1.1 100 Continue\r\nX-Test: early\r\n\r\n"
-                    "HTTP/1.1 103 Early Hints\r\nX-Test: hint\r\n\r\n"
-                    "HTTP/1.1 200 OK\r\nx-tESt:   final \r\nContent-Length: 2\r\n\r\nok");
-    return true;
-}
-
-static void http_faults__informational_answers_are_passed_over(void **state)
-{
-    struct stage b;
-    struct probe p;
-    (void)state;
-    stage_open(&b, answer_after_hints, 4);
-    stage_probe(&b, &p, "/");
-    stage_call(&b, &p);
-    check_end(&p, HTTP_END_ANSWERED, 200, "");
-    assert_string_equal(p.header, "final");
-    probe_release(&p);
-    stage_close(&b);
-}
-
-static bool answer_chunked(struct script *s, int fd, int nth)
-{
-    (void)s;
-    (void)nth;
-    script_send(fd,
-                "HTTP/1.1 200 OK\r\nX-Test: head\r\nTransfer-Encoding: chunked\r\n\r\n"
-                "3\r\nabc\r\n2\r\nde\r\n0\r\nX-Test: trailer\r\n\r\n");
-    return true;
-}
-
-static void http_faults__chunks_are_joined_and_trailers_ignored(void **state)
-{
-    struct stage b;
-    struct probe p;
-    (void)state;
-    stage_open(&b, answer_chunked, 4);
-    stage_probe(&b, &p, "/");
-    stage_call(&b, &p);
-    check_end(&p, HTTP_END_ANSWERED, 200, "");
-    assert_string_equal(p.answer, "abcde");
-    assert_string_equal(p.header, "head");
-    probe_release(&p);
-    stage_close(&b);
-}
-
-static const char *retry_after; /* set before the server starts */
-
-static bool answer_retry_after(struct script *s, int fd, int nth)
-{
-    char text[256];
-    (void)s;
-    (void)nth;
-    snprintf(text, sizeof(text),
-             "HTTP/1.1 429 Too Many\r\nRetry-After: %s\r\nContent-Length: 0\r\n\r\n",
-             retry_after);
-    script_send(fd, text);
-    return true;
-}
-
-static int64_t retry_after_of(const char *value)
-{
-    struct stage b;
-    struct probe p;
-    retry_after = value;
-    stage_open(&b, answer_retry_after, 4);
-    stage_probe(&b, &p, "/");
-    stage_call(&b, &p);
-    check_end(&p, HTTP_END_ANSWERED, 429, "");
-    probe_release(&p);
-    stage_close(&b);
-    return p.call.retry_after_ms;
-}
-
-static void http_faults__retry_after_is_read_in_both_forms(void **state)
-{
-    char text[64];
-    time_t soon = time(NULL) + 100;
-    struct tm tm;
-    (void)state;
-    assert_int_equal(retry_after_of("120"), 120000);
-    assert_int_equal(retry_after_of("0"), 0);
-    assert_int_equal(retry_after_of("99999999999999999999"), INT64_C(7) * 24 * 3600000);
-    assert_int_equal(retry_after_of("-5"), -1);
-    assert_int_equal(retry_after_of("soon"), -1);
-    assert_int_equal(retry_after_of(""), -1);
-    assert_int_equal(retry_after_of("Wed, 21 Oct 2015 07:28:00 GMT"), 0);
-    gmtime_r(&soon, &tm);
-    strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S GMT", &tm);
-    int64_t ms = retry_after_of(text);
-    assert_true(ms > 0 && ms <= 100000);
-}
-
-/* ---- refused ---- */
-
-static void http_faults__only_http_urls_without_a_user_are_taken(void **state)
-{
-    (void)state;
-    const char *scheme = "refused: the url does not begin with http:// or https://";
-    expect_refused("file:///etc/passwd", false, scheme);
-    expect_refused("gopher://127.0.0.1:70/_x", false, scheme);
-    expect_refused("127.0.0.1/x", false, scheme);
-    expect_refused("http://127.0.0.1/\r\nX: y", false,
-                   "refused: the url holds a control character");
-}
-
-static void http_faults__a_url_with_a_user_is_refused(void **state)
-{
-    struct stage b;
-    struct probe p;
-    (void)state;
-    stage_open(&b, script_answer_ok, 4);
-    stage_probe(&b, &p, "/");
-    snprintf(p.url, sizeof(p.url), "http://user:pw@127.0.0.1:%d/", b.script->port);
-    stage_call(&b, &p);
-    assert_int_equal(p.call.end, HTTP_END_REFUSED);
-    assert_null(strstr(p.call.error, "pw"));
-    assert_int_equal(gate_count(&b.script->connections), 0);
-    probe_release(&p);
-    stage_close(&b);
-}
-
-static void http_faults__metadata_addresses_are_refused_however_spelled(void **state)
-{
-    static const char *const urls[] = {
-        "http://169.254.169.254/latest/meta-data/",
-        "http://2852039166/",
-        "http://0xA9FEA9FE/",
-        "http://0251.0376.0251.0376/",
-        "http://169.254.43518/",
-        "http://[::ffff:169.254.169.254]/",
-        "http://metadata.test/",
-        "http://metadata.test:8080/",
-    };
-    (void)state;
-    for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
-        char error[HTTP_ERROR_MAX];
-        snprintf(error, sizeof(error), "refused: address %s169.254.169.254 is link-local",
-                 i == 5 ? "::ffff:" : "");
-        expect_refused(urls[i], false, error);
-    }
-    expect_refused("http://[fe80::1]/", false, "refused: address fe80::1 is link-local");
-    expect_refused("http://100.100.100.200/", false,
-                   "refused: address 100.100.100.200 is cloud metadata");
-    expect_refused("http://[fd00:ec2::254]/", false,
-                   "refused: address fd00:ec2::254 is cloud metadata");
-    expect_refused("http://0.0.0.0/", false, "refused: address 0.0.0.0 is not a host");
-    expect_refused("http://255.255.255.255/", false,
-                   "refused: address 255.255.255.255 is reserved or broadcast");
-}
-
-static void http_faults__public_only_refuses_what_is_not(void **state)
-{
-    (void)state;
-    expect_refused("http://127.0.0.1/", true, "refused: address 127.0.0.1 is loopback");
-    expect_refused("http://127.1/", true, "refused: address 127.0.0.1 is loopback");
-    expect_refused("http://10.1.2.3/", true, "refused: address 10.1.2.3 is private");
-    expect_refused("http://172.31.255.1/", true,
-                   "refused: address 172.31.255.1 is private");
-    expect_refused("http://192.168.0.1/", true,
-                   "refused: address 192.168.0.1 is private");
-    expect_refused("http://100.64.0.1/", true,
-                   "refused: address 100.64.0.1 is carrier-grade NAT");
-    expect_refused("http://[::1]/", true, "refused: address ::1 is loopback");
-    expect_refused("http://[fd12::1]/", true, "refused: address fd12::1 is unique-local");
-}
-
-static void http_faults__public_only_takes_no_connection_that_another_opened(void **state)
-{
-    struct stage b;
-    struct probe p[2];
-    (void)state;
-    stage_open(&b, script_answer_ok, 4);
-    for (int i = 0; i < 2; i++) {
-        stage_probe(&b, &p[i], "/");
-        p[i].call.pool = http_pool_new(b.http, "p", 4, i == 1);
-        stage_call(&b, &p[i]);
-    }
-    check_end(&p[0], HTTP_END_ANSWERED, 200, "");
-    check_end(&p[1], HTTP_END_REFUSED, 0, "refused: address 127.0.0.1 is loopback");
-    assert_int_equal(gate_count(&b.script->requests), 1);
-    probe_release(&p[0]);
-    probe_release(&p[1]);
-    stage_close(&b);
-}
-
-static void expect_bad_request(const char *method, const char *name, const char *value,
-                               const char *error)
-{
-    struct stage b;
-    struct probe p;
-    struct http_header header = {name, value};
-    stage_open(&b, script_answer_ok, 4);
-    stage_probe(&b, &p, "/");
-    p.call.method = method;
-    p.call.headers = &header;
-    p.call.header_count = 1;
-    stage_call(&b, &p);
-    check_end(&p, HTTP_END_REFUSED, 0, error);
-    assert_int_equal(p.call.started_ms, 0);
-    assert_int_equal(gate_count(&b.script->connections), 0);
-    probe_release(&p);
-    stage_close(&b);
-}
-
-static void http_faults__nothing_can_be_injected_into_the_head(void **state)
-{
-    const char *value = "refused: a header value holds a control character";
-    const char *name = "refused: a header name holds a forbidden character";
-    const char *framing = "refused: a header that frames the message may not be set";
-    const char *method = "refused: the method is not a token";
-    (void)state;
-    expect_bad_request("POST", "x-branch", "a\r\nX-Evil: 1", value);
-    expect_bad_request("POST", "x-branch", "a\nX-Evil: 1", value);
-    expect_bad_request("POST", "x-branch", "a\x7f", value);
-    expect_bad_request("POST", "x-branch", "\x01", value);
-    expect_bad_request("POST", "x: 1\r\ny", "1", name);
-    expect_bad_request("POST", "x y", "1", name);
-    expect_bad_request("POST", "", "1", name);
-    expect_bad_request("POST", "Content-Length", "0", framing);
-    expect_bad_request("POST", "transfer-encoding", "chunked", framing);
-    expect_bad_request("POST / HTTP/1.1\r\nX: y\r\n\r\nGET", "x", "1", method);
-    expect_bad_request("", "x", "1", method);
-}
+/* ---- surroundings ---- */
 
 static void http_faults__a_proxy_in_the_environment_is_not_used(void **state)
 {
@@ -755,33 +467,6 @@ static void http_faults__a_proxy_in_the_environment_is_not_used(void **state)
     unsetenv("ALL_PROXY");
     assert_int_equal(gate_count(&proxy->connections), 0);
     script_stop(proxy);
-}
-
-static void http_faults__url_check_says_what_is_wrong(void **state)
-{
-    char scheme[16];
-    char host[256];
-    int port = 0;
-    struct err err = ERR_INIT;
-    (void)state;
-    assert_int_equal(http_url_check("https://argocd.acme.io/api?x=1", scheme, host, &port,
-                                    &err),
-                     0);
-    assert_string_equal(scheme, "https");
-    assert_string_equal(host, "argocd.acme.io");
-    assert_int_equal(port, 443);
-    assert_int_equal(http_url_check("http://[::1]:8080", scheme, host, &port, &err), 0);
-    assert_string_equal(host, "[::1]");
-    assert_int_equal(port, 8080);
-    assert_int_equal(http_url_check("http://u:secret@h/", scheme, host, &port, &err),
-                     -EINVAL);
-    assert_null(strstr(err.text, "secret"));
-    assert_int_equal(http_url_check("ftp://h/", scheme, host, &port, &err), -EINVAL);
-    assert_int_equal(http_url_check("argocd.acme.io/x", scheme, host, &port, &err),
-                     -EINVAL);
-    assert_int_equal(http_url_check("http://h:99999/", scheme, host, &port, &err),
-                     -EINVAL);
-    assert_int_equal(http_url_check("", scheme, host, &port, &err), -EINVAL);
 }
 
 int main(void)
