@@ -129,7 +129,7 @@ static void retry_or_defer(struct work *w, struct unit *unit, int64_t now)
     int64_t delay_ms =
         attempt_backoff_ms(unit->tries, config->backoff_min_ms, config->backoff_max_ms,
                            result->retry_after_ms, crypto_random_u64());
-    bool patient = unit->round == 0 && now + delay_ms <= unit->hold_until_ms;
+    bool patient = unit->round == 0 && now + delay_ms < unit->hold_until_ms;
     if (!patient || breaker_is_open(&unit->target->breaker, now)) {
         log_failure(unit, "retry topic",
                     result->retry_after_ms > 0 ? result->retry_after_ms : 0);
