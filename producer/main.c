@@ -4,21 +4,25 @@
 #include <stdio.h>
 
 #include "base/command.h"
+#include "base/log.h"
 #include "commands.h"
 #include "wire/crypto.h"
 #include "wire/httpd.h"
 #include "wire/json.h"
+#include "wire/kafka.h"
 
 static int version_run(const struct command_line *line)
 {
     if (flag_is_set(line, "json")) {
-        printf("{\"version\":\"%s\",\"json-c\":\"%s\",\"libmicrohttpd\":\"%s\","
+        printf("{\"version\":\"%s\",\"librdkafka\":\"%s\",\"json-c\":\"%s\","
+               "\"libmicrohttpd\":\"%s\","
                "\"openssl\":\"%s\"}\n",
-               SLUICE_VERSION, json_library_version(), httpd_library_version(),
-               crypto_library_version());
+               SLUICE_VERSION, kafka_library_version(), json_library_version(),
+               httpd_library_version(), crypto_library_version());
     } else {
-        printf("sluice-producer %s (json-c %s, libmicrohttpd %s, %s)\n", SLUICE_VERSION,
-               json_library_version(), httpd_library_version(), crypto_library_version());
+        printf("sluice-producer %s (librdkafka %s, json-c %s, libmicrohttpd %s, %s)\n",
+               SLUICE_VERSION, kafka_library_version(), json_library_version(),
+               httpd_library_version(), crypto_library_version());
     }
     return 0;
 }
@@ -32,6 +36,23 @@ static const struct flag version_flags[] = {
 };
 
 static const struct command commands[] = {
+    {.name = "publish",
+     .words = "[FILE|-]",
+     .words_max = 1,
+     .summary = "Publish an event from flags or the CI environment, or JSON lines",
+     .details =
+         "Inside GitHub Actions, GitLab CI, Jenkins, Tekton (see producer/ci.c) and "
+         "other "
+         "CI with CI=true\nand CI_COMMIT_SHA the fields come from the environment; flags "
+         "win. Without --id the id is\nderived from repo, commit, pipeline and run, so "
+         "publishing again is a duplicate, not a second\ndeploy. Exits 0 only when the "
+         "broker has acknowledged. Lines are sent as they are, or converted\nwhen "
+         "--format "
+         "is given.\n\ncdevents are CDEvents 0.5 in CloudEvents' binary mode: "
+         "artifact.published with an image,\nelse pipelinerun.finished. cloudevents is "
+         "structured mode around the flat object.",
+     .flags = publish_flags,
+     .run = publish_run},
     {.name = "mock-cd",
      .summary = "Be a CD system to aim at, well behaved or not",
      .details =
@@ -61,5 +82,6 @@ int main(int argc, char **argv)
 {
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigaction(SIGPIPE, &ignore, NULL);
+    log_setup(LOG_ERROR, LOG_TEXT, NULL); /* what matters is said by the commands */
     return program_main(&program, argc, argv);
 }

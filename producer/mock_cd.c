@@ -172,6 +172,7 @@ int mock_cd_run(const struct command_line *line)
         free(host);
         return rc;
     }
+    ASSERT(host);
     say_where(line, host, &options, mock_server_port(server));
     int number;
     MUST(sigwait(&stop, &number));
