@@ -127,6 +127,8 @@ struct config_report {
     size_t errors;
     bool no_input; /* the file itself is missing or unreadable: exit 66, not 78 */
 };
+void config_report_add(struct config_report *report, enum config_severity severity,
+                       const char *code, const char *where, const char *text);
 void config_report_release(struct config_report *report);
 
 /* Load and check; opens no socket, reads no secret.
@@ -151,6 +153,9 @@ size_t config_help(const char *prefix, struct str *out);
 /* Read secret files and SLUICE_SECRET_* variables. Returns 0, or -ENOENT/-EACCES with a
  * sentence naming the secret and the file, and the next step. */
 int config_load_secrets(struct config *config, char *const *environment, struct err *err);
+
+/* The file it was loaded from, or NULL; borrowed. */
+const char *config_path(const struct config *config);
 
 /* template_secret_fn over a struct config. */
 const char *config_secret_get(void *config, const char *name);

@@ -365,8 +365,8 @@ static int help(const struct program *program, const struct command_line *line)
         print_command(program, command, stdout);
         return 0;
     }
-    bool topic = program->help_topic != NULL && program->help_topic(words[0], stdout);
     bool group = print_group(program, words[0], stdout);
+    bool topic = program->help_topic != NULL && program->help_topic(words[0], stdout);
     if (topic || group) {
         return 0;
     }

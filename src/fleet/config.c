@@ -329,6 +329,11 @@ void config_free(struct config *config)
     free(config);
 }
 
+const char *config_path(const struct config *config)
+{
+    return config->settings->path;
+}
+
 char *config_retry_topic(const struct config *config, size_t tier)
 {
     struct str out;

@@ -129,8 +129,8 @@ bool config_code_at(size_t i, char code[8], const char **title)
     return true;
 }
 
-static void note(struct config_report *report, enum config_severity severity,
-                 enum config_code code, const char *where, const char *text)
+void config_report_add(struct config_report *report, enum config_severity severity,
+                       const char *code, const char *where, const char *text)
 {
     report->errors += severity == CONFIG_ERROR;
     if (report->count == ISSUES_MAX) {
@@ -142,9 +142,17 @@ static void note(struct config_report *report, enum config_severity severity,
     }
     struct config_issue *issue = &report->items[report->count++];
     issue->severity = severity;
-    code_text(code, issue->code);
+    snprintf(issue->code, sizeof issue->code, "%s", code);
     snprintf(issue->where, sizeof issue->where, "%s", where);
     snprintf(issue->text, sizeof issue->text, "%s", text);
+}
+
+static void note(struct config_report *report, enum config_severity severity,
+                 enum config_code code, const char *where, const char *text)
+{
+    char name[CODE_TEXT_MAX];
+    code_text(code, name);
+    config_report_add(report, severity, name, where, text);
 }
 
 void config_note(struct config_report *report, enum config_severity severity,
