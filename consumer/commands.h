@@ -1,0 +1,66 @@
+/* The commands of sluice-consumer: each takes its words, does its work and returns an
+ * exit code. One file per group; main.c has the table. */
+#ifndef CONSUMER_COMMANDS_H
+#define CONSUMER_COMMANDS_H
+
+#include <stdio.h>
+
+#include "base/command.h"
+#include "fleet/config.h"
+
+int check_run(const struct command_line *line);
+int config_show_run(const struct command_line *line);
+int config_init_run(const struct command_line *line);
+int config_schema_run(const struct command_line *line);
+int explain_run(const struct command_line *line);
+int healthcheck_run(const struct command_line *line);
+int version_run(const struct command_line *line);
+
+extern const struct flag check_flags[];
+extern const struct flag config_show_flags[];
+extern const struct flag config_init_flags[];
+extern const struct flag explain_flags[];
+extern const struct flag healthcheck_flags[];
+
+/* A word after `help` that is no command: a code, a key, a section, "codes". */
+bool help_topic(const char *word, FILE *out);
+
+/* --- what several commands do --- */
+
+/* The flags every command takes; they become overrides of configuration keys. */
+extern const struct flag common_flags[];
+
+/* Load the configuration as the flags and the environment of this process say.
+ * path    NULL: as -c says, else SLUICE_CONFIG, else ./sluice.yaml.
+ * report  out: the caller releases it; nothing is printed.
+ * Returns owned or NULL. */
+struct config *command_load(const struct command_line *line, const char *path,
+                            struct config_report *report);
+
+/* The same for commands that need it and cannot do without: prints the errors on stderr.
+ * code  out: the exit code when NULL is returned (66 or 78). */
+struct config *command_load_or_say(const struct command_line *line, int *code);
+
+/* 0, 66 (the file is missing) or 78. */
+int report_exit_code(const struct config_report *report);
+
+/* Colours for one stream, all "" where there should be none (--color, NO_COLOR, TERM). */
+struct paint {
+    const char *good;
+    const char *bad;
+    const char *warn;
+    const char *bold;
+    const char *off;
+};
+struct paint paint_for(const struct command_line *line, FILE *out);
+
+/* "sluice.yaml:14:3: error SL-C02: ..." */
+void report_print_issue(const struct config_issue *issue, bool strict,
+                        const struct paint *paint, FILE *out);
+
+/* Read a whole file or, for "-", standard input; at most `max` bytes and one more.
+ * Returns 0, or EXIT_NO_INPUT after saying so. */
+int command_read(const struct command_line *line, const char *path, size_t max,
+                 struct str *bytes);
+
+#endif

@@ -1,0 +1,87 @@
+/* config show | init | schema */
+#include <string.h>
+
+#include "commands.h"
+
+const struct flag config_show_flags[] = {
+    {"origin", 0, NULL, "Say where each value comes from"},
+    {.name = NULL},
+};
+const struct flag config_init_flags[] = {
+    {"target", 0, "KIND", "http, argocd, github or devtron"},
+    {.name = NULL},
+};
+
+int config_show_run(const struct command_line *line)
+{
+    int code;
+    struct config *config = command_load_or_say(line, &code);
+    if (config == NULL) {
+        return code;
+    }
+    struct str out;
+    str_init(&out);
+    config_show(config, flag_is_set(line, "origin"), flag_is_set(line, "json"), &out);
+    bool ended = out.len > 0 && out.data[out.len - 1] == '\n';
+    printf("%s%s", out.data, ended ? "" : "\n");
+    str_release(&out);
+    config_free(config);
+    return 0;
+}
+
+int config_init_run(const struct command_line *line)
+{
+    const char *kind = flag_value(line, "target");
+    struct err err = ERR_INIT;
+    struct str out;
+    str_init(&out);
+    int rc = config_scaffold(kind != NULL ? kind : "http", &out, &err);
+    printf("%s", out.data);
+    str_release(&out);
+    return rc == 0 ? 0 : command_misused(line, "--target: %s", err.text);
+}
+
+int config_schema_run(const struct command_line *line)
+{
+    (void)line;
+    struct str out;
+    str_init(&out);
+    config_schema(&out);
+    printf("%s\n", out.data);
+    str_release(&out);
+    return 0;
+}
+
+/* --- help on codes and keys --- */
+
+static void list_codes(FILE *out)
+{
+    char code[8];
+    const char *title;
+    for (size_t i = 0; config_code_at(i, code, &title); i++) {
+        fprintf(out, "  %s  %s\n", code, title);
+    }
+}
+
+bool help_topic(const char *word, FILE *out)
+{
+    const char *paragraph = config_code_explain(word);
+    if (paragraph != NULL) {
+        fprintf(out, "%s\n", paragraph);
+        return true;
+    }
+    if (strcmp(word, "codes") == 0) {
+        list_codes(out);
+        return true;
+    }
+    struct str text;
+    str_init(&text);
+    if (strcmp(word, "config") == 0) {
+        str_add(&text, "\nkeys of sluice.yaml (defaults < file < environment < flags); "
+                       "also --set KEY=VALUE:\n\n");
+    }
+    size_t n = config_help(strcmp(word, "config") == 0 ? "" : word, &text);
+    fputs(n > 0 ? text.data : "", out);
+    str_release(&text);
+    return n > 0;
+}

@@ -1,0 +1,70 @@
+/* sluice-consumer: carries CI-success events from Kafka to CD triggers, and what one
+ * needs around that. */
+#include "base/command.h"
+#include "commands.h"
+
+static const struct command commands[] = {
+    {.name = "check",
+     .words = "[FILE...]",
+     .words_max = 16,
+     .summary = "Check the configuration, offline",
+     .details =
+         "Names every fault in one pass, with file:line:col and a code; `help SL-C02` "
+         "says more about\none. Opens no socket, and reads no secret unless asked. "
+         "Exit code 78 when there is an error,\n66 when the file is missing.",
+     .flags = check_flags,
+     .run = check_run},
+    {.name = "config show",
+     .summary = "Show the effective configuration",
+     .details = "Defaults < file < environment < flags. Credentials are masked. The YAML "
+                "loads again.",
+     .flags = config_show_flags,
+     .run = config_show_run},
+    {.name = "config init",
+     .summary = "Print a configuration to begin with",
+     .details = "sluice-consumer config init --target argocd > sluice.yaml",
+     .flags = config_init_flags,
+     .run = config_init_run},
+    {.name = "config schema",
+     .summary = "Print a JSON Schema of it, for editors",
+     .run = config_schema_run},
+    {.name = "explain",
+     .words = "EVENT|-",
+     .words_max = 1,
+     .summary = "Say what would happen to an event",
+     .details =
+         "Which targets match and why, and the exact request, secrets masked; nothing is "
+         "sent. EVENT is\na file with the event's JSON, or with {\"key\", \"headers\", "
+         "\"value\"} as `sluice-producer publish\n--print` prints it. Exit code 65 when "
+         "the "
+         "event is bad, 1 when --expect is not met.",
+     .flags = explain_flags,
+     .run = explain_run},
+    {.name = "healthcheck",
+     .summary = "Ask the worker on this host whether it is alive",
+     .details =
+         "GET /livez on http.listen. Exit code 0: yes; 1: it says no; 69: no answer.",
+     .flags = healthcheck_flags,
+     .run = healthcheck_run},
+    {.name = "version", .summary = "Print the versions", .run = version_run},
+    {.name = "help",
+     .words = "[COMMAND|CODE|KEY]",
+     .words_max = 2,
+     .summary = "Say more about a command, a code, a key"},
+    {.name = NULL},
+};
+
+static const struct program program = {
+    .name = "sluice-consumer",
+    .summary = "Carry CI-success events from Kafka to CD triggers.",
+    .commands = commands,
+    .flags = common_flags,
+    .help_topic = help_topic,
+};
+
+int main(int argc, char **argv)
+{
+    int code = program_main(&program, argc, argv);
+    bool written = fflush(stdout) == 0 && !ferror(stdout);
+    return written || code != 0 ? code : EXIT_IO;
+}

@@ -1,0 +1,167 @@
+#!/bin/bash
+# The command lines of sluice-consumer: exit codes and the words that matter. Offline; no broker, no Redis.
+# usage: tests/cli/check_cli.sh [BUILD]
+set -u
+build=$(cd "${1:-build}" && pwd) || exit 70
+consumer=$build/sluice-consumer
+dir=$(mktemp -d) || exit 70
+trap 'rm -rf "$dir"' EXIT
+cd "$dir" || exit 70
+for name in $(compgen -e SLUICE_); do unset "$name"; done
+export NO_COLOR=1
+passed=0 failed=0
+
+# expect CODE WORDS COMMAND...: its exit code, and WORDS (fixed text) in what it says; "" for any words.
+expect() {
+    local code=$1 words=$2
+    shift 2
+    "$@" </dev/null >out 2>&1
+    local got=$?
+    if [ $got -eq "$code" ] && { [ -z "$words" ] || grep -qF -- "$words" out; }; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAIL ${*/$build\//}: exit $got, expected $code and \"$words\"; said:"
+        sed 's/^/    /' out | head -20
+    fi
+}
+# refute WORDS: the last output does not hold them
+refute() {
+    if grep -qF -- "$1" out; then
+        failed=$((failed + 1))
+        echo "FAIL: \"$1\" was said"
+    else
+        passed=$((passed + 1))
+    fi
+}
+sluice() { "$consumer" "$@"; }
+
+cat >good.yaml <<'Y'
+limits: {deploy: {rate: 50/s, burst: 100}}
+targets:
+  prod:
+    match: {branch: main, app: "pay*"}
+    url: https://cd.example.com/deploy/${event.app}
+    headers: {authorization: "Bearer ${secret.token}"}
+    body: {revision: "${event.commit}", n: 1, s: "1"}
+    limits: [deploy]
+  other:
+    match: {branch: "release/*"}
+    url: https://cd.example.com/other
+secrets: {token: {file: token}}
+Y
+cat >bad.yaml <<'Y'
+batch: {size: 0, max: 5}
+targets:
+  t: {url: "http://${event.app}/"}
+Y
+cat >event.json <<'J'
+{"id": "e1", "app": "pay", "repo": "acme/pay", "branch": "main", "commit": "3f9c2e1", "status": "succeeded"}
+J
+cat >record.json <<'J'
+{"key": "k", "headers": {"x": "y"}, "value": {"id": "e2", "app": "pay", "branch": "main", "commit": "it's", "status": "succeeded"}}
+J
+echo '{"id": "e3", "app": "pay", "branch": "main", "status": "failed"}' >failed.json
+echo '{"id": "e4", "app": 5}' >wrong.json
+echo '{"id": ' >broken.json
+
+# usage
+expect 64 'which command?' sluice
+expect 64 'unknown command "chek" (did you mean "check"?)' sluice chek
+expect 64 'did you mean --strict?' sluice check --stric
+expect 64 'needs one more word: config show' sluice config
+expect 64 'needs a value' sluice check -c
+expect 0 'commands:' sluice help
+expect 0 'commands:' sluice --help
+expect 0 '--require-secrets' sluice help check
+expect 0 '--require-secrets' sluice check --help
+expect 0 'misspelled' sluice help SL-C02
+expect 0 'SL-C02' sluice help codes
+expect 0 'SLUICE_BATCH_SIZE' sluice help config
+expect 0 'SLUICE_KAFKA_BROKERS' sluice help kafka.brokers
+expect 64 'did you mean' sluice help explan
+
+# version
+expect 0 'librdkafka' sluice version
+expect 0 'librdkafka' sluice --version
+expect 0 '"libraries"' sluice version --json
+
+# check
+expect 0 'good.yaml ok: 2 targets, 1 limit, topic ci.succeeded, group sluice, 0 warnings' sluice check good.yaml
+expect 0 'good.yaml ok' sluice -c good.yaml check
+expect 0 'good.yaml ok' env SLUICE_CONFIG=good.yaml "$consumer" check
+expect 78 'bad.yaml:1:15: error SL-C06: batch.size: "0" is out of range' sluice check bad.yaml
+expect 78 'bad.yaml:1:18: error SL-C02: unknown key "max" in batch' sluice check bad.yaml
+expect 78 'bad.yaml:3:12: error SL-C07: targets.t.url: the host may not come from an event' sluice check bad.yaml
+expect 78 '3 errors, 0 warnings' sluice check bad.yaml
+expect 78 '"line": 3' sluice check bad.yaml --json
+expect 78 'good.yaml ok' sluice check good.yaml bad.yaml
+expect 66 'missing.yaml: error SL-C00' sluice check -c missing.yaml
+expect 66 'SLUICE_CONFIG' env SLUICE_CONFIG=missing.yaml "$consumer" check
+expect 78 'no targets' sluice check
+expect 78 '--set batch.size' sluice check good.yaml --set batch.size=0
+expect 78 'did you mean "batch.size"?' sluice check good.yaml --set batch.siz=1
+expect 78 'set kafka.group' sluice check good.yaml -X group.id=x
+expect 78 'kafka.group: empty' sluice check good.yaml --set kafka.group=
+expect 78 '--log-level' sluice check good.yaml --log-level loud
+expect 0 'SLUICE_BATCH_SIZES: warning SL-C19' env SLUICE_BATCH_SIZES=1 "$consumer" check good.yaml
+expect 78 'SLUICE_BATCH_SIZES: error SL-C19' env SLUICE_BATCH_SIZES=1 "$consumer" check good.yaml --strict
+expect 78 'SLUICE_BATCH_SIZE: error SL-C05' env SLUICE_BATCH_SIZE=x "$consumer" check good.yaml
+expect 78 'file token cannot be read' sluice check good.yaml --require-secrets
+echo s3cret >token
+expect 0 'ok' sluice check good.yaml --require-secrets
+
+# config
+for kind in http argocd github devtron; do
+    sluice config init --target $kind >init.yaml
+    expect 0 '0 warnings' sluice check init.yaml --strict
+done
+expect 64 'argocd' sluice config init --target jenkins
+expect 0 'size: 5' sluice config show -c good.yaml
+mv out shown.yaml
+expect 0 'shown.yaml ok' sluice check shown.yaml
+expect 0 '# env SLUICE_BATCH_SIZE' env SLUICE_BATCH_SIZE=9 "$consumer" config show -c good.yaml --origin
+expect 0 '# good.yaml:1:25' sluice config show -c good.yaml --origin
+expect 0 '# flag --set batch.age' sluice config show -c good.yaml --origin --set batch.age=1s
+expect 0 '"size": 5' sluice config show -c good.yaml --json
+expect 78 'SL-C06' sluice config show -c bad.yaml
+expect 0 '••••••' sluice config show -c good.yaml --set redis.password=hunter2 -X sasl.password=hunter2
+refute hunter2
+expect 0 '2020-12' sluice config schema
+
+# explain
+expect 0 'https://cd.example.com/deploy/pay' sluice explain -c good.yaml event.json
+expect 0 'Bearer ••••••' sluice explain -c good.yaml event.json
+refute s3cret
+expect 0 '{"revision":"3f9c2e1","n":1,"s":"1"}' sluice explain -c good.yaml event.json
+expect 0 'branch=release/* ✗ (main)' sluice explain -c good.yaml event.json
+expect 0 'idempotency-key: prod/e2' sluice explain -c good.yaml record.json
+expect 0 "\"revision\":\"it'\\''s\"" sluice explain -c good.yaml record.json --curl
+expect 0 '"$SLUICE_SECRET_TOKEN"' sluice explain -c good.yaml event.json --curl
+expect 0 '"match": true' sluice explain -c good.yaml event.json --json
+expect 0 'skipped (failure-event)' sluice explain -c good.yaml failed.json
+expect 65 '/app' sluice explain -c good.yaml wrong.json
+expect 65 'bad-json' sluice explain -c good.yaml broken.json
+expect 65 '"outcome": "bad"' sluice explain -c good.yaml broken.json --json
+expect 66 'nowhere.json' sluice explain -c good.yaml nowhere.json
+expect 66 'missing.yaml' sluice explain -c missing.yaml event.json
+expect 64 'which event?' sluice explain -c good.yaml
+expect 0 '' sluice explain -c good.yaml event.json --expect prod
+expect 1 'other: expected a match, found none' sluice explain -c good.yaml event.json --expect prod --expect other
+expect 1 'prod: expected none, found a match' sluice explain -c good.yaml event.json --expect none
+expect 1 'the event is skipped' sluice explain -c good.yaml failed.json --expect prod
+expect 0 '' sluice explain -c good.yaml failed.json --expect none
+expect 64 'there is no target "prd"' sluice explain -c good.yaml event.json --expect prd
+expect 0 'prod' bash -c '"$0" explain -c good.yaml - <event.json' "$consumer"
+
+# healthcheck: nobody there, nothing to ask
+expect 69 '127.0.0.1:1/livez' sluice healthcheck --port 1
+expect 69 '/readyz' sluice healthcheck --port 1 --ready
+expect 64 'no port' sluice healthcheck --port x
+expect 78 'off' sluice healthcheck -c good.yaml --set http.listen=off
+
+# a full disk is an error, not a silence
+[ -w /dev/full ] && expect 74 '' bash -c '"$0" help >/dev/full' "$consumer"
+
+echo "$passed passed, $failed failed"
+[ $failed -eq 0 ]
