@@ -30,6 +30,7 @@ enum {
 struct redis_connector {
     /* read-only after start */
     struct redis_url url;
+    char *where; /* for people: "redis:6379" or the socket's path */
     int64_t timeout_ms;
     int event_fd; /* the owner's, to say that an outcome is there */
     int nudge_fd; /* ours, to be woken by */
@@ -121,7 +122,7 @@ static void set_socket_options(int fd, int family)
 static int connect_address(struct redis_connector *c, const struct sockaddr *address,
                            socklen_t len, struct err *err)
 {
-    const char *where = c->url.path ? c->url.path : c->url.host;
+    const char *where = c->where;
     int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) {
         return err_set(err, -EIO, "redis %s: no socket: %s", where, strerror(errno));
@@ -162,10 +163,10 @@ static int connect_tcp(struct redis_connector *c, struct err *err)
     struct addrinfo *list = NULL;
     int rc = getaddrinfo(c->url.host, c->url.port, &hints, &list);
     if (rc != 0) {
-        return err_set(err, -EIO, "redis %s: cannot resolve the name: %s", c->url.host,
+        return err_set(err, -EIO, "redis %s: cannot resolve the name: %s", c->where,
                        gai_strerror(rc));
     }
-    int fd = err_set(err, -EIO, "redis %s: the name has no address", c->url.host);
+    int fd = err_set(err, -EIO, "redis %s: the name has no address", c->where);
     int tried = 0;
     for (struct addrinfo *a = list; a && fd < 0 && tried < REDIS_ADDRESSES_MAX;
          a = a->ai_next) {
@@ -377,7 +378,7 @@ static int shake_hands(struct redis_connector *c, const char *const *texts, size
         rc = read_handshake(c, &hs, reader, con, until_ms);
     }
     if (rc != 0) {
-        err_wrap(&con->err, "redis %s", c->url.path ? c->url.path : c->url.host);
+        err_wrap(&con->err, "redis %s", c->where);
     }
     con->script_count = hs.scripts_loaded;
     mem_wipe(hs.out.data, hs.out.len); /* it held the password */
@@ -458,6 +459,15 @@ struct redis_connector *redis_connector_start(const struct redis_url *url,
     c->url.username = mem_strdup(url->username);
     c->url.password = mem_strdup(url->password);
     c->url.db = url->db;
+    struct str where;
+    str_init(&where);
+    if (url->path) {
+        str_add(&where, url->path);
+    } else {
+        str_addf(&where, "%s:%s", url->host, url->port);
+    }
+    c->where = str_take(&where);
+    str_release(&where);
     c->timeout_ms = timeout_ms;
     c->event_fd = fcntl(event_fd, F_DUPFD_CLOEXEC, 0);
     c->nudge_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -518,8 +528,8 @@ static bool wait_ended(struct redis_connector *c, int64_t until_ms)
 void redis_connector_stop(struct redis_connector *c, int64_t until_ms)
 {
     if (!wait_ended(c, until_ms)) {
-        LOG(LOG_WARN, "redis resolver is stuck and is left behind",
-            LS("host", c->url.host), LEND);
+        LOG(LOG_WARN, "redis resolver is stuck and is left behind", LS("redis", c->where),
+            LEND);
         return;
     }
     MUST(pthread_join(c->thread, NULL));
@@ -531,5 +541,6 @@ void redis_connector_stop(struct redis_connector *c, int64_t until_ms)
     MUST(pthread_mutex_destroy(&c->mu));
     MUST(pthread_cond_destroy(&c->ended_cond));
     redis_url_release(&c->url);
+    free(c->where);
     free(c);
 }

@@ -28,6 +28,7 @@ enum {
     PIPELINE_MAX = 4096,     /* in flight */
     OUT_BYTES_MAX = 1 << 18, /* written, but not yet taken by the kernel */
     READ_BYTES = 1 << 16,
+    READS_MAX = 16,    /* in one turn */
     SILENCE_MS = 3000, /* nothing came while something is in flight: it is gone */
     BACKOFF_FIRST_MS = 50,
     BACKOFF_MAX_MS = 1000,
@@ -358,25 +359,37 @@ static void take_replies(struct redis *r)
     }
 }
 
-static void receive(struct redis *r)
+/* Returns whether there may be more. */
+static bool receive_once(struct redis *r)
 {
     static const char closed[] = "the server closed the connection";
     char bytes[READ_BYTES];
     struct err err = ERR_INIT;
     ssize_t n = recv(r->fd, bytes, sizeof bytes, 0);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
-        return;
+        return false;
     }
     if (n <= 0) {
         drop_connection(r, REASON_LOST, n == 0 ? closed : strerror(errno));
-        return;
+        return false;
     }
     r->heard_ms = now_ms();
     if (redis_reader_feed(r->reader, bytes, (size_t)n, &err) != 0) {
         drop_connection(r, REASON_LOST, err.text);
-        return;
+        return false;
     }
     take_replies(r);
+    return r->fd >= 0 && n == sizeof bytes;
+}
+
+/* What has come is taken before deadlines are looked at: a late thread is no lost reply.
+ */
+static void receive(struct redis *r)
+{
+    int rounds = 0;
+    while (rounds < READS_MAX && receive_once(r)) {
+        rounds++;
+    }
 }
 
 /* ---- sending ---- */

@@ -86,6 +86,32 @@ static void redis_call__holds_its_deadline_on_a_frozen_server(void **state)
     redis_server_stop(&server);
 }
 
+static void redis_start__gives_up_a_handshake_nobody_answers(void **state)
+{
+    struct redis_server server;
+    struct err err = ERR_INIT;
+    char text[ERR_TEXT_MAX] = "";
+    (void)state;
+    redis_server_start(&server, false, NULL);
+    struct redis *first = redis_client(server.url);
+    assert_int_equal(ask(first, "PING").rc, 0);
+    stop_client(first);
+    redis_server_freeze(&server);
+    struct redis_options options = {.url = server.url, .connect_timeout_ms = 50};
+    struct redis *redis = redis_start(&options, &err);
+    int64_t until = now_ms() + PATIENCE_MS;
+    while (!strstr(text, "no answer") && now_ms() < until) {
+        assert_int_equal(ask_until(redis, "PING", now_ms() + 20).rc, -ETIMEDOUT);
+        redis_last_error(redis, text, sizeof text);
+    }
+    assert_non_null(strstr(text, "no answer to the handshake"));
+    assert_false(redis_is_refused(redis));
+    redis_server_thaw(&server);
+    assert_int_equal(ask(redis, "PING").rc, 0);
+    stop_client(redis);
+    redis_server_stop(&server);
+}
+
 static void redis_call__survives_kill_and_restart(void **state)
 {
     struct redis_server server;
