@@ -23,7 +23,7 @@ enum { HEADERS_MAX = 64 };
 
 struct record {
     struct str bytes;        /* the file */
-    struct json_object *doc; /* when it is {"key", "headers", "value"}; else NULL */
+    struct json_object *doc; /* when it is {"key", "headers", "value"}; or the event */
     struct str value;        /* printed again from there */
     struct event_header headers[HEADERS_MAX];
     char *names[HEADERS_MAX]; /* of -H; owned */
@@ -49,24 +49,22 @@ static void add_header(struct record *record, const char *name, const char *valu
     }
 }
 
-/* An object with "value" and nothing besides "key" and "headers" is a record; no format
- * of events looks like that. */
+/* An object with "value" and nothing besides what a record has; no format of events looks
+ * like that. */
 static bool is_record(struct json_object *doc)
 {
+    static const char *const parts[] = {"topic", "partition", "offset", "timestamp",
+                                        "key",   "headers",   "value"};
     struct json_object *value;
+    size_t known = 0;
     if (!json_object_is_type(doc, json_type_object) ||
         !json_object_object_get_ex(doc, "value", &value)) {
         return false;
     }
-    json_object_object_foreach(doc, name, member)
-    {
-        (void)member;
-        if (strcmp(name, "key") != 0 && strcmp(name, "headers") != 0 &&
-            strcmp(name, "value") != 0) {
-            return false;
-        }
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        known += json_object_object_get_ex(doc, parts[i], &value);
     }
-    return true;
+    return known == (size_t)json_object_object_length(doc);
 }
 
 static void take_record(struct record *record)

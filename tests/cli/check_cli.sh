@@ -160,6 +160,27 @@ expect 69 '/readyz' sluice healthcheck --port 1 --ready
 expect 64 'no port' sluice healthcheck --port x
 expect 78 'off' sluice healthcheck -c good.yaml --set http.listen=off
 
+# with the producer beside us: what it prints is explained, and its mock answers for a worker
+producer=$build/sluice-producer
+if [ -x "$producer" ]; then
+    "$producer" publish --print --app pay --repo acme/pay --commit 3f --branch main >printed.json 2>/dev/null
+    expect 0 'https://cd.example.com/deploy/pay' sluice explain -c good.yaml printed.json --expect prod
+    "$producer" mock-cd --listen 127.0.0.1:0 >mock.log 2>&1 &
+    mock=$!
+    for _ in $(seq 2000); do grep -q listens mock.log && break; read -rt 0.01 <> <(:) || true; done
+    port=$(sed -n 's/.*127\.0\.0\.1:\([0-9]*\).*/\1/p' mock.log | head -1)
+    expect 0 '/livez: 202' sluice healthcheck --port "$port"
+    printf 'http: {listen: "0.0.0.0:%s"}\n' "$port" | cat good.yaml - >listen.yaml
+    expect 0 "127.0.0.1:$port/readyz: 202" sluice healthcheck -c listen.yaml --ready
+    kill "$mock" && wait "$mock"
+    "$producer" mock-cd --listen 127.0.0.1:0 --status 503 >mock.log 2>&1 &
+    mock=$!
+    for _ in $(seq 2000); do grep -q listens mock.log && break; read -rt 0.01 <> <(:) || true; done
+    port=$(sed -n 's/.*127\.0\.0\.1:\([0-9]*\).*/\1/p' mock.log | head -1)
+    expect 1 '/livez: 503' sluice healthcheck --port "$port"
+    kill "$mock" && wait "$mock"
+fi
+
 # a full disk is an error, not a silence
 [ -w /dev/full ] && expect 74 '' bash -c '"$0" help >/dev/full' "$consumer"
 
