@@ -122,6 +122,7 @@ test:
 	@$(DEPS) build test
 	@+$(SUB) all tools unit-bins
 	@SAN=$(SAN) tests/tools/unit.sh $(UNIT_BIN)
+	@tests/cli/check_cli.sh $(BUILD)
 	@$(SCENARIOS) --brokers none,mock
 
 # The same, and every scenario on a real Apache Kafka and a real Redis.

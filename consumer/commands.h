@@ -8,6 +8,7 @@
 #include "base/command.h"
 #include "fleet/config.h"
 
+int run_run(const struct command_line *line);
 int check_run(const struct command_line *line);
 int config_show_run(const struct command_line *line);
 int config_init_run(const struct command_line *line);

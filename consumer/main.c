@@ -4,6 +4,14 @@
 #include "commands.h"
 
 static const struct command commands[] = {
+    {.name = "run",
+     .summary = "Work: take events, call targets, until told to stop",
+     .details =
+         "SIGTERM or SIGINT: drain, at most stop.grace; a second one: stop at once. Exit "
+         "code 0: drained;\n75: work was given back and will be delivered again; 70: a "
+         "bug, "
+         "or no progress; 76: put out by the\ngroup; 66, 69, 77, 78: it could not start.",
+     .run = run_run},
     {.name = "check",
      .words = "[FILE...]",
      .words_max = 16,

@@ -34,6 +34,18 @@ refute() {
         passed=$((passed + 1))
     fi
 }
+# A mock CD system; it says its port when it is there.
+mock_start() {
+    exec 3< <(exec "$producer" mock-cd --listen 127.0.0.1:0 "$@" 2>&1)
+    mock=$!
+    read -r line <&3
+    port=${line#*127.0.0.1:}
+    port=${port%%[^0-9]*}
+}
+mock_stop() {
+    kill "$mock"
+    cat <&3 >/dev/null
+}
 sluice() { "$consumer" "$@"; }
 
 cat >good.yaml <<'Y'
@@ -165,20 +177,14 @@ producer=$build/sluice-producer
 if [ -x "$producer" ]; then
     "$producer" publish --print --app pay --repo acme/pay --commit 3f --branch main >printed.json 2>/dev/null
     expect 0 'https://cd.example.com/deploy/pay' sluice explain -c good.yaml printed.json --expect prod
-    "$producer" mock-cd --listen 127.0.0.1:0 >mock.log 2>&1 &
-    mock=$!
-    for _ in $(seq 2000); do grep -q listens mock.log && break; read -rt 0.01 <> <(:) || true; done
-    port=$(sed -n 's/.*127\.0\.0\.1:\([0-9]*\).*/\1/p' mock.log | head -1)
+    mock_start
     expect 0 '/livez: 202' sluice healthcheck --port "$port"
     printf 'http: {listen: "0.0.0.0:%s"}\n' "$port" | cat good.yaml - >listen.yaml
     expect 0 "127.0.0.1:$port/readyz: 202" sluice healthcheck -c listen.yaml --ready
-    kill "$mock" && wait "$mock"
-    "$producer" mock-cd --listen 127.0.0.1:0 --status 503 >mock.log 2>&1 &
-    mock=$!
-    for _ in $(seq 2000); do grep -q listens mock.log && break; read -rt 0.01 <> <(:) || true; done
-    port=$(sed -n 's/.*127\.0\.0\.1:\([0-9]*\).*/\1/p' mock.log | head -1)
+    mock_stop
+    mock_start --status 503
     expect 1 '/livez: 503' sluice healthcheck --port "$port"
-    kill "$mock" && wait "$mock"
+    mock_stop
 fi
 
 # a full disk is an error, not a silence
