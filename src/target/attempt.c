@@ -3,8 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/str.h"
-
 static void set(struct attempt_result *result, enum attempt_class class,
                 const char *reason)
 {
@@ -12,16 +10,23 @@ static void set(struct attempt_result *result, enum attempt_class class,
     snprintf(result->reason, sizeof(result->reason), "%s", reason);
 }
 
-/* The cause of a call that got no answer, out of the first words of its error. */
+/* The cause of a call that got no answer, out of http's sentence: "connect: timed out".
+ */
 static const char *cause(const struct http_call *call, const char *otherwise)
 {
-    static const char *const causes[] = {"timeout", "resolve", "connect", "tls", "reset"};
+    static const struct {
+        const char *says;
+        const char *cause;
+    } causes[] = {
+        {"timed out", "timeout"}, {"resolve:", "resolve"}, {"connect:", "connect"},
+        {"tls:", "tls"},          {"closed", "reset"},     {"reset", "reset"},
+    };
     for (size_t i = 0; i < sizeof(causes) / sizeof(causes[0]); i++) {
-        if (text_starts(call->error, causes[i])) {
-            return causes[i];
+        if (strstr(call->error, causes[i].says) != NULL) {
+            return causes[i].cause;
         }
     }
-    return strstr(call->error, "timed out") != NULL ? "timeout" : otherwise;
+    return otherwise;
 }
 
 static bool is_transient(const struct http_call *call)
