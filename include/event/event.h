@@ -101,8 +101,8 @@ enum event_outcome event_decode(const struct event_input *input, struct event *e
                                 struct event_reason *reason);
 void event_release(struct event *ev);
 
-/* All faults of one document, for `validate`: calls fn per fault, in document order.
- * Returns their number. */
+/* All faults of one record, for `validate`: calls fn per fault, roughly in document
+ * order. Returns their number. A record that is not ours has none. */
 size_t event_validate(const struct event_input *input,
                       void (*fn)(void *arg, const char *pointer, const char *text),
                       void *arg);

@@ -52,6 +52,10 @@ void json_print_pretty(struct json_object *doc, struct str *out);
  * "/a/b/0". */
 struct json_object *json_at(struct json_object *doc, const char *pointer);
 
+/* Is this a pointer that json_at could find something with (its escapes are right, no
+ * name in it is longer than 255 bytes)? */
+bool json_pointer_is_valid(const char *pointer);
+
 /* The string member at a pointer. Returns borrowed, NULL when absent, null or not a
  * string; len may be NULL. A string with an embedded NUL counts as not a string. */
 const char *json_string_at(struct json_object *doc, const char *pointer, size_t *len);

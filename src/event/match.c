@@ -29,6 +29,9 @@ int match_add(struct match *m, const char *name, const char *const *globs, size_
     if (field < 0 && *name != '/') {
         return refuse_name(name, err);
     }
+    if (field < 0 && !json_pointer_is_valid(name)) {
+        return err_set(err, -EINVAL, "'%.200s' is no JSON pointer", name);
+    }
     if (n == 0) {
         return err_set(err, -EINVAL, "'%s' has no pattern, so nothing could match", name);
     }

@@ -12,7 +12,10 @@ static const char cut_text[] = "[credentials cut out]";
 static const char base64_name[] = "data_base64";
 static const char escape[] = "\\u00"; /* how a name of ASCII letters is hidden */
 
-enum { NAME_LEN = sizeof("gitOptions") - 1 };
+enum {
+    NAME_LEN = sizeof("gitOptions") - 1,
+    LEVELS_MAX = 4, /* of text inside text */
+};
 
 /* Is the name in here, letters of either case? quoted: followed by what ends a name in
  * JSON text. */
@@ -42,15 +45,15 @@ bool redact_suspects(const char *bytes, size_t len)
            holds(bytes, len, base64_name);
 }
 
-static bool redact_text(const char *text, size_t len, struct str *out);
+static bool redact_text(const char *text, size_t len, int level, struct str *out);
 
 /* Where the text holds more text: JSON inside a string. */
-static bool redact_string(struct json_object *node)
+static bool redact_string(struct json_object *node, int level)
 {
     struct str out;
     str_init(&out);
     bool cut = redact_text(json_object_get_string(node),
-                           (size_t)json_object_get_string_len(node), &out);
+                           (size_t)json_object_get_string_len(node), level + 1, &out);
     if (cut) {
         json_object_set_string_len(node, out.data, (int)out.len);
     }
@@ -58,14 +61,14 @@ static bool redact_string(struct json_object *node)
     return cut;
 }
 
-static bool redact_base64(struct json_object *node)
+static bool redact_base64(struct json_object *node, int level)
 {
     struct str out;
     const char *text = json_object_get_string(node);
     unsigned char *bytes = mem_alloc(3 * (strlen(text) / 4) + 3);
     int n = crypto_unbase64(text, bytes);
     str_init(&out);
-    bool cut = n > 0 && redact_text((const char *)bytes, (size_t)n, &out);
+    bool cut = n > 0 && redact_text((const char *)bytes, (size_t)n, level + 1, &out);
     if (n < 0) {
         cut = true; /* nobody else reads it either */
         json_object_set_string(node, cut_text);
@@ -80,9 +83,9 @@ static bool redact_base64(struct json_object *node)
     return cut;
 }
 
-static bool redact_value(struct json_object *node, bool base64);
+static bool redact_value(struct json_object *node, bool base64, int level);
 
-static bool redact_object(struct json_object *node)
+static bool redact_object(struct json_object *node, int level)
 {
     bool found = false;
     json_object_object_foreach(node, key, value)
@@ -90,7 +93,7 @@ static bool redact_object(struct json_object *node)
         if (strcasecmp(key, name) == 0) {
             json_object_object_del(node, key); /* allowed for the current member */
             found = true;
-        } else if (redact_value(value, strcmp(key, base64_name) == 0)) {
+        } else if (redact_value(value, strcmp(key, base64_name) == 0, level)) {
             found = true;
         }
     }
@@ -98,19 +101,20 @@ static bool redact_object(struct json_object *node)
 }
 
 /* Recursion is bounded by JSON_DEPTH_MAX. */
-static bool redact_value(struct json_object *node, bool base64)
+static bool redact_value(struct json_object *node, bool base64, int level)
 {
     bool found = false;
     if (json_object_is_type(node, json_type_object)) {
-        return redact_object(node);
+        return redact_object(node, level);
     }
     if (json_object_is_type(node, json_type_string)) {
-        return base64 ? redact_base64(node) : redact_string(node);
+        return base64 ? redact_base64(node, level) : redact_string(node, level);
     }
     if (json_object_is_type(node, json_type_array)) {
         size_t n = json_object_array_length(node);
         for (size_t i = 0; i < n; i++) {
-            found = redact_value(json_object_array_get_idx(node, i), false) || found;
+            struct json_object *item = json_object_array_get_idx(node, i);
+            found = redact_value(item, false, level) || found;
         }
     }
     return found;
@@ -118,33 +122,31 @@ static bool redact_value(struct json_object *node, bool base64)
 
 bool redact_document(struct json_object *doc)
 {
-    return redact_value(doc, false);
+    return redact_value(doc, false, 0);
 }
 
 /* Text that may be JSON with credentials. Returns whether there were any; then `out` has
- * the text without them, which is readable as before if it was. Each level of text in
- * text is longer than the one in it by its escapes or by a third, so this does not go
- * deep. */
-static bool redact_text(const char *text, size_t len, struct str *out)
+ * the text without them, which is readable as before if it was. Text in text in text ...
+ * could be nested as deep as an attacker likes: from some level on it is cut unread. */
+static bool redact_text(const char *text, size_t len, int level, struct str *out)
 {
     struct json_object *doc = NULL;
+    bool cut = false;
     if (!redact_suspects(text, len)) {
         return false;
     }
-    if (json_parse(text, len, &doc, NULL) == 0) {
-        bool cut = redact_document(doc);
+    if (level <= LEVELS_MAX && json_parse(text, len, &doc, NULL) == 0) {
+        cut = redact_value(doc, false, level);
         if (cut) {
             json_print(doc, out);
         }
         json_free(doc);
-        return cut;
-    }
-    if (names_credentials(text, len, true) ||
-        (holds(text, len, escape) && memchr(text, '{', len) != NULL)) {
+    } else if (level > LEVELS_MAX || names_credentials(text, len, true) ||
+               (holds(text, len, escape) && memchr(text, '{', len) != NULL)) {
+        cut = true;
         str_add(out, cut_text);
-        return true;
     }
-    return false;
+    return cut;
 }
 
 static void put_size_and_hash(const char *bytes, size_t len, struct str *out)

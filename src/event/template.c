@@ -89,6 +89,10 @@ static int add_reference(struct compiler *c, const char *name)
     if (text_starts(name, "event:/")) {
         kind = PART_POINTER;
         rest = name + strlen("event:");
+        if (!json_pointer_is_valid(rest)) {
+            return err_set(c->err, -EINVAL, "column %zu: '%.200s' is no JSON pointer",
+                           c->column, rest);
+        }
     } else if (text_starts(name, "secret.") && name[strlen("secret.")] != '\0') {
         kind = PART_SECRET;
         rest = name + strlen("secret.");

@@ -57,27 +57,32 @@ bool traceparent_parse(const char *bytes, size_t len, char out[TRACEPARENT_MAX])
     return true;
 }
 
-static void put_random(char *out, size_t digits)
+static void put_hex(char *out, const unsigned char *bytes, size_t n)
 {
     static const char hex[] = "0123456789abcdef";
-    unsigned char bytes[TRACE_LEN / 2];
-    do {
-        crypto_random(bytes, digits / 2);
-        for (size_t i = 0; i < digits / 2; i++) {
-            out[2 * i] = hex[bytes[i] >> 4];
-            out[2 * i + 1] = hex[bytes[i] & 15];
-        }
-    } while (is_zero(out, digits));
+    for (size_t i = 0; i < n; i++) {
+        out[2 * i] = hex[bytes[i] >> 4];
+        out[2 * i + 1] = hex[bytes[i] & 15];
+    }
 }
 
 void traceparent_child(const char *parent, char out[TRACEPARENT_MAX])
 {
     static const char fresh[] = "00-00000000000000000000000000000000-0000000000000000-01";
+    unsigned char random[(PARENT_LEN + TRACE_LEN) / 2];
     bool known = *parent != '\0';
+    crypto_random(random,
+                  known ? PARENT_LEN / 2 : sizeof(random)); /* one call: it costs */
     memcpy(out, known ? parent : fresh, TRACEPARENT_LEN);
     out[TRACEPARENT_LEN] = '\0';
+    put_hex(out + PARENT_AT, random, PARENT_LEN / 2);
     if (!known) {
-        put_random(out + TRACE_AT, TRACE_LEN);
+        put_hex(out + TRACE_AT, random + PARENT_LEN / 2, TRACE_LEN / 2);
     }
-    put_random(out + PARENT_AT, PARENT_LEN);
+    if (is_zero(out + PARENT_AT, PARENT_LEN)) {
+        out[PARENT_AT] = '1'; /* zero would be invalid */
+    }
+    if (is_zero(out + TRACE_AT, TRACE_LEN)) {
+        out[TRACE_AT] = '1';
+    }
 }

@@ -114,6 +114,19 @@ struct json_object *json_at(struct json_object *doc, const char *pointer)
     return doc;
 }
 
+bool json_pointer_is_valid(const char *pointer)
+{
+    char token[TOKEN_MAX];
+    while (*pointer == '/') {
+        size_t len = strcspn(pointer + 1, "/");
+        if (read_token(pointer + 1, len, token) != 0) {
+            return false;
+        }
+        pointer += 1 + len;
+    }
+    return *pointer == '\0';
+}
+
 const char *json_string_at(struct json_object *doc, const char *pointer, size_t *len)
 {
     struct json_object *at = json_at(doc, pointer);

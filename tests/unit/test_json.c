@@ -328,6 +328,11 @@ static void json__finds_by_pointer(void **state)
         assert_string_equal(text, texts[i][1]);
         free(text);
     }
+    assert_true(json_pointer_is_valid(""));
+    assert_true(json_pointer_is_valid("/a~0~1b//"));
+    assert_false(json_pointer_is_valid("a"));
+    assert_false(json_pointer_is_valid("/a~"));
+    assert_false(json_pointer_is_valid("/a~2"));
     assert_null(json_text_at(doc, "/a"));
     assert_null(json_text_at(doc, "/n"));
     json_free(doc);

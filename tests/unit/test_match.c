@@ -43,6 +43,8 @@ static void match__refuses_unknown_names(void **state)
     assert_int_equal(match_add(&m, "colour of the sky", star, 1, &err), -EINVAL);
     assert_non_null(strstr(err.text, "colour of the sky"));
     assert_int_equal(match_add(&m, "app", NULL, 0, &err), -EINVAL);
+    assert_int_equal(match_add(&m, "/a~2", star, 1, &err), -EINVAL);
+    assert_non_null(strstr(err.text, "no JSON pointer"));
     assert_int_equal(m.count, 0);
     match_release(&m);
 }

@@ -67,6 +67,38 @@ static void redact__cuts_git_options_wherever_they_hide(void **state)
     }
 }
 
+static void redact__does_not_follow_text_in_text_without_end(void **state)
+{
+    (void)state;
+    /* ["[\u0022[\u005cu0022...: each level costs little, so hundreds fit */
+    struct str level;
+    struct str outer;
+    str_init(&level);
+    str_init(&outer);
+    str_add(&level, "[{\"gitOptions\":\"MARKER\"}]");
+    for (int i = 0; i < 300; i++) {
+        str_clear(&outer);
+        str_add(&outer, "[\"");
+        for (size_t j = 0; j < level.len; j++) {
+            if (level.data[j] == '"' || level.data[j] == '\\') {
+                str_addf(&outer, "\\u%04x", (unsigned)level.data[j]);
+            } else {
+                str_addc(&outer, level.data[j]);
+            }
+        }
+        str_add(&outer, "\"]");
+        struct str swap = level;
+        level = outer;
+        outer = swap;
+    }
+    char *text = redacted(level.data);
+    assert_null(strstr(text, "MARKER"));
+    assert_non_null(strstr(text, "credentials cut out"));
+    free(text);
+    str_release(&level);
+    str_release(&outer);
+}
+
 static void redact__leaves_a_record_that_still_decodes(void **state)
 {
     (void)state;

@@ -80,6 +80,7 @@ static void template__names_the_column_of_a_fault(void **state)
         {"${secret.nope}", "column 1: there is no secret 'nope'"},
         {"${env.HOME}", "none of"},
         {"${event:x}", "none of"},
+        {"${event:/a~}", "'/a~' is no JSON pointer"},
         {"${ event.app}", "none of"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
