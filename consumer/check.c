@@ -105,8 +105,11 @@ static void print_text(const struct command_line *line, const struct config *con
     for (size_t i = 0; i < report->count; i++) {
         report_print_issue(&report->items[i], strict, &paint, stdout);
     }
-    size_t errors = strict ? report->count : report->errors;
-    size_t warnings = strict ? 0 : report->count - report->errors;
+    if (report->count == CONFIG_ISSUES_MAX) {
+        printf("... only the first %d are shown\n", CONFIG_ISSUES_MAX);
+    }
+    size_t errors = report->errors + (strict ? report->warnings : 0);
+    size_t warnings = strict ? 0 : report->warnings;
     if (errors > 0 || config == NULL) {
         printf("%zu error%s, %zu warning%s\n", errors, plural(errors), warnings,
                plural(warnings));
@@ -141,8 +144,8 @@ static void check_file(const struct command_line *line, const char *path,
     } else {
         print_text(line, config, &report, name);
     }
-    all->errors += strict ? report.count : report.errors;
-    all->warnings += strict ? 0 : report.count - report.errors;
+    all->errors += report.errors + (strict ? report.warnings : 0);
+    all->warnings += strict ? 0 : report.warnings;
     all->no_input = all->no_input || report.no_input;
     config_free(config);
     config_report_release(&report);

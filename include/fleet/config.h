@@ -17,7 +17,12 @@
 #include "target/target.h"
 #include "wire/kafka.h"
 
-enum { CONFIG_LIMITS_MAX = 256, CONFIG_TARGETS_MAX = 256, CONFIG_TIERS_MAX = 8 };
+enum {
+    CONFIG_LIMITS_MAX = 256,
+    CONFIG_TARGETS_MAX = 256,
+    CONFIG_TIERS_MAX = 8,
+    CONFIG_ISSUES_MAX = 500
+};
 
 struct config_limit {
     char *name;
@@ -123,8 +128,9 @@ struct config_issue {
 };
 struct config_report {
     struct config_issue *items; /* owned; config_report_release */
-    size_t count;
-    size_t errors;
+    size_t count;               /* kept: at most CONFIG_ISSUES_MAX */
+    size_t errors;              /* found, also beyond what is kept */
+    size_t warnings;
     bool no_input; /* the file itself is missing or unreadable: exit 66, not 78 */
 };
 void config_report_add(struct config_report *report, enum config_severity severity,

@@ -11,7 +11,12 @@
 
 #include "base/err.h"
 
-enum { YAML_DEPTH_MAX = 32, YAML_BYTES_MAX = 1024 * 1024, YAML_ISSUES_MAX = 64 };
+enum {
+    YAML_DEPTH_MAX = 32,
+    YAML_BYTES_MAX = 1024 * 1024,
+    YAML_ISSUES_MAX = 64,
+    YAML_MEMBERS_MAX = 4096, /* of one map: each name is compared with all before it */
+};
 
 enum yaml_kind { YAML_SCALAR, YAML_MAP, YAML_LIST };
 

@@ -285,24 +285,34 @@ bool text_starts(const char *text, const char *prefix)
 
 enum { NEAREST_LEN_MAX = 64 }; /* longer words are not option names */
 
-/* Levenshtein, one row at a time. Both at most NEAREST_LEN_MAX bytes. */
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Edit distance where two neighbours swapped are one edit: it is how people mistype. The
+ * three rows in use are those of i, i - 1 and i - 2. Both at most NEAREST_LEN_MAX bytes.
+ */
 static size_t distance(const char *a, size_t a_len, const char *b, size_t b_len)
 {
-    size_t row[NEAREST_LEN_MAX + 1];
+    size_t rows[3][NEAREST_LEN_MAX + 1] = {{0}};
     for (size_t j = 0; j <= b_len; j++) {
-        row[j] = j;
+        rows[0][j] = j;
     }
     for (size_t i = 1; i <= a_len; i++) {
-        size_t diagonal = row[0];
+        size_t *row = rows[i % 3];
+        const size_t *above = rows[(i + 2) % 3];
+        const size_t *twice = rows[(i + 1) % 3];
         row[0] = i;
         for (size_t j = 1; j <= b_len; j++) {
-            size_t replaced = diagonal + (a[i - 1] != b[j - 1]);
-            size_t shorter = row[j] < row[j - 1] ? row[j] : row[j - 1];
-            diagonal = row[j];
-            row[j] = replaced < shorter + 1 ? replaced : shorter + 1;
+            size_t replaced = above[j - 1] + (a[i - 1] != b[j - 1]);
+            row[j] = least(replaced, least(above[j], row[j - 1]) + 1);
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
+                row[j] = least(row[j], twice[j - 2] + 1);
+            }
         }
     }
-    return row[b_len];
+    return rows[a_len % 3][b_len];
 }
 
 const char *text_nearest(const char *word, const char *const *candidates, size_t n)

@@ -8,9 +8,6 @@
 
 #include "base/mem.h"
 
-/* Beyond this many the rest is only counted. */
-enum { ISSUES_MAX = 500 };
-
 /* clang-format off */
 static const struct {
     enum config_code code;
@@ -133,7 +130,8 @@ void config_report_add(struct config_report *report, enum config_severity severi
                        const char *code, const char *where, const char *text)
 {
     report->errors += severity == CONFIG_ERROR;
-    if (report->count == ISSUES_MAX) {
+    report->warnings += severity == CONFIG_WARNING;
+    if (report->count == CONFIG_ISSUES_MAX) {
         return;
     }
     if ((report->count & (report->count - 1)) == 0) {

@@ -39,6 +39,7 @@ struct setting_name {
 struct config_settings {
     struct setting *items;
     size_t count;
+    bool full; /* and said so */
     struct setting_name *names;
     size_t name_count;
     char *path;                   /* of the file; NULL: none */

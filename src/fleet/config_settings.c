@@ -192,8 +192,11 @@ void settings_put(struct config_settings *settings, enum config_layer layer,
         return;
     }
     if (settings->count == SETTINGS_MAX) {
-        settings_note(settings, CONFIG_ERROR, CODE_TOO_MANY, &fresh, NULL,
-                      "more than %d settings", SETTINGS_MAX);
+        if (!settings->full) {
+            settings_note(settings, CONFIG_ERROR, CODE_TOO_MANY, &fresh, NULL,
+                          "more than %d settings", SETTINGS_MAX);
+        }
+        settings->full = true;
         setting_release(&fresh);
         return;
     }

@@ -148,6 +148,13 @@ static void add_member(struct reader *r, struct yaml_node *map, struct yaml_node
         yaml_node_free(value);
         return;
     }
+    if (map->count == YAML_MEMBERS_MAX) {
+        note(r->issues, YAML_UNREADABLE, key->line, key->column,
+             "more than 4096 members in one map", "");
+        r->failed = true;
+        yaml_node_free(value);
+        return;
+    }
     const struct yaml_node *twin = yaml_get(map, key->text);
     if (twin != NULL) {
         char text[200];

@@ -79,7 +79,7 @@ echo '{"id": ' >broken.json
 
 # usage
 expect 64 'which command?' sluice
-expect 64 'unknown command "chek" (did you mean "check"?)' sluice chek
+expect 64 'unknown command "chekc" (did you mean "check"?)' sluice chekc
 expect 64 'did you mean --strict?' sluice check --stric
 expect 64 'needs one more word: config show' sluice config
 expect 64 'needs a value' sluice check -c

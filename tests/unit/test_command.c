@@ -58,7 +58,7 @@ static int parse(char **argv)
 static void command__an_unknown_command_suggests_one(void **state)
 {
     (void)state;
-    assert_int_equal(PARSE(W("chek")), EXIT_USAGE);
+    assert_int_equal(PARSE(W("chekc")), EXIT_USAGE);
     assert_non_null(strstr(message, "did you mean \"check\"?"));
     assert_int_equal(PARSE(W("--json")), EXIT_USAGE);
     assert_int_equal(PARSE(W("config")), EXIT_USAGE);

@@ -14,7 +14,7 @@ static const struct {
     {"- a\n- b\n", "1:1", "SL-C05", "expected a map"},
     /* keys */
     {"batch:\n  max_size: 5\n" TARGET, "2:3", "SL-C02", "did you mean \"size\"?"},
-    {"kafkaa: {}\n" TARGET, "1:1", "SL-C02", "did you mean \"kafka\"?"},
+    {"kafak: {}\n" TARGET, "1:1", "SL-C02", "did you mean \"kafka\"?"},
     {"zzz: {}\n" TARGET, "1:1", "SL-C02", "known are kafka, batch"},
     {"batch.size: 5\n" TARGET, "1:1", "SL-C02", ""},
     {TARGET "    retry: {hodl: 1s}\n", "4:13", "SL-C02", "in targets.t.retry"},

@@ -80,6 +80,19 @@ static void yaml__too_large_is_refused(void **state)
     free(text);
 }
 
+static void yaml__too_wide_is_refused(void **state)
+{
+    (void)state;
+    struct str text;
+    str_init(&text);
+    for (int i = 0; i <= YAML_MEMBERS_MAX; i++) {
+        str_addf(&text, "k%d: 1\n", i);
+    }
+    assert_null(parse(text.data));
+    expect_issue(YAML_UNREADABLE, YAML_MEMBERS_MAX + 1, 1);
+    str_release(&text);
+}
+
 static void yaml__a_name_given_twice_is_a_fault_and_the_first_stays(void **state)
 {
     (void)state;
