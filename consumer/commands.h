@@ -39,8 +39,10 @@ struct config *command_load(const struct command_line *line, const char *path,
                             struct config_report *report);
 
 /* The same for commands that need it and cannot do without: prints the errors on stderr.
- * code  out: the exit code when NULL is returned (66 or 78). */
-struct config *command_load_or_say(const struct command_line *line, int *code);
+ * warnings  out, when a configuration is returned; the caller releases it. May be NULL.
+ * code      out: the exit code when NULL is returned (66 or 78). */
+struct config *command_load_or_say(const struct command_line *line,
+                                   struct config_report *warnings, int *code);
 
 /* 0, 66 (the file is missing) or 78. */
 int report_exit_code(const struct config_report *report);

@@ -105,7 +105,8 @@ void report_print_issue(const struct config_issue *issue, bool strict,
             issue->code, issue->text);
 }
 
-struct config *command_load_or_say(const struct command_line *line, int *code)
+struct config *command_load_or_say(const struct command_line *line,
+                                   struct config_report *warnings, int *code)
 {
     struct config_report report;
     struct paint paint = paint_for(line, stderr);
@@ -116,7 +117,11 @@ struct config *command_load_or_say(const struct command_line *line, int *code)
             report_print_issue(&report.items[i], false, &paint, stderr);
         }
     }
-    config_report_release(&report);
+    if (config != NULL && warnings != NULL) {
+        *warnings = report;
+    } else {
+        config_report_release(&report);
+    }
     return config;
 }
 

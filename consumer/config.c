@@ -15,7 +15,7 @@ const struct flag config_init_flags[] = {
 int config_show_run(const struct command_line *line)
 {
     int code;
-    struct config *config = command_load_or_say(line, &code);
+    struct config *config = command_load_or_say(line, NULL, &code);
     if (config == NULL) {
         return code;
     }

@@ -285,7 +285,7 @@ int explain_run(const struct command_line *line)
         return command_misused(line, "which event? a file, or - for standard input");
     }
     int code;
-    struct config *config = command_load_or_say(line, &code);
+    struct config *config = command_load_or_say(line, NULL, &code);
     if (config == NULL) {
         return code;
     }

@@ -50,7 +50,7 @@ static int make_url(const struct command_line *line, struct str *url)
         str_addf(url, "http://127.0.0.1:%s", port);
     } else {
         int code;
-        struct config *config = command_load_or_say(line, &code);
+        struct config *config = command_load_or_say(line, NULL, &code);
         if (config == NULL) {
             return code;
         }

@@ -10,7 +10,7 @@ static const struct command commands[] = {
          "SIGTERM or SIGINT: drain, at most stop.grace; a second one: stop at once. Exit "
          "code 0: drained;\n75: work was given back and will be delivered again; 70: a "
          "bug, "
-         "or no progress; 76: put out by the\ngroup; 66, 69, 77, 78: it could not start.",
+         "or no progress; 76: put out by\nthe group; 66, 69, 77, 78: it could not start.",
      .run = run_run},
     {.name = "check",
      .words = "[FILE...]",

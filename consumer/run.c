@@ -8,12 +8,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "admin.h"
 #include "base/command.h"
 #include "base/log.h"
 #include "base/now.h"
-#include "admin.h"
-#include "watchdog.h"
 #include "fleet/worker.h"
+#include "watchdog.h"
 
 enum {
     TURN_MS = 200,
@@ -188,21 +188,34 @@ static int run_worker(const struct config *config)
     return code;
 }
 
+static void log_warnings(struct config_report *warnings)
+{
+    for (size_t i = 0; i < warnings->count; i++) {
+        const struct config_issue *issue = &warnings->items[i];
+        LOG(LOG_WARN, "configuration", LS("code", issue->code), LS("where", issue->where),
+            LS("why", issue->text), LEND);
+    }
+    config_report_release(warnings);
+}
+
 int run_run(const struct command_line *line)
 {
     int code;
     struct err err = ERR_INIT;
-    struct config *config = command_load_or_say(line, &code);
+    struct config_report warnings;
+    struct config *config = command_load_or_say(line, &warnings, &code);
     if (!config) {
         return code;
     }
     if (config_load_secrets(config, environ, &err)) {
         fprintf(stderr, "sluice-consumer: %s\n", err.text);
+        config_report_release(&warnings);
         config_free(config);
         return EXIT_CONFIG;
     }
     block_signals();
     log_setup(config->log_level, config->log_format, config->kafka.client_id);
+    log_warnings(&warnings);
     code = run_worker(config);
     config_free(config);
     return code;
