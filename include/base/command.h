@@ -42,7 +42,7 @@ struct command {
     const char *name;         /* "check", "config show" */
     const char *words;        /* what may follow, for help: "[FILE...]"; NULL: nothing */
     size_t words_max;         /* how many words may follow */
-    const char *summary;      /* one line for the list */
+    const char *summary;      /* one line for the list; NULL: not listed */
     const char *details;      /* further paragraphs for its own help; may be NULL */
     const struct flag *flags; /* its own, ended by one without a name; may be NULL */
     int (*run)(const struct command_line *line); /* returns the exit code */

@@ -123,7 +123,9 @@ static void suggest_command(const struct program *program, const char *word,
     struct str group;
     str_init(&group);
     for (const struct command *c = program->commands; c->name != NULL && n < 64; c++) {
-        names[n++] = c->name;
+        if (c->summary != NULL) {
+            names[n++] = c->name;
+        }
         size_t word_len = strlen(word);
         if (strncmp(c->name, word, word_len) == 0 && c->name[word_len] == ' ') {
             str_addf(&group, "%s%s", group.len > 0 ? ", " : "", c->name);
@@ -313,7 +315,9 @@ static void print_program(const struct program *program, FILE *out)
     fprintf(out, "%s\n\nusage: %s COMMAND [flags]\n\ncommands:\n", program->summary,
             program->name);
     for (const struct command *c = program->commands; c->name != NULL; c++) {
-        fprintf(out, "  %-16s %s\n", c->name, c->summary);
+        if (c->summary != NULL) {
+            fprintf(out, "  %-16s %s\n", c->name, c->summary);
+        }
     }
     fprintf(out, "\nflags for all of them:\n");
     print_flags(out, program->flags);
@@ -324,8 +328,9 @@ static void print_program(const struct program *program, FILE *out)
 static void print_command(const struct program *program, const struct command *command,
                           FILE *out)
 {
-    fprintf(out, "%s\n\nusage: %s %s%s%s [flags]\n", command->summary, program->name,
-            command->name, command->words != NULL ? " " : "",
+    fprintf(out, "%s\n\nusage: %s %s%s%s [flags]\n",
+            command->summary != NULL ? command->summary : "For our own use.",
+            program->name, command->name, command->words != NULL ? " " : "",
             command->words != NULL ? command->words : "");
     if (command->details != NULL) {
         fprintf(out, "\n%s\n", command->details);
