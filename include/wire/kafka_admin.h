@@ -37,4 +37,9 @@ int kafka_topic_create(struct kafka_admin *admin, const char *name, int partitio
 int kafka_topic_config(struct kafka_admin *admin, const char *topic, const char *name,
                        int64_t until_ms, char *value, size_t value_len, struct err *err);
 
+/* Which offsets a partition holds: from `first` to one before `end`, out. Returns 0,
+ * -ETIMEDOUT, -ENOENT, -EACCES, -EIO. */
+int kafka_topic_range(struct kafka_admin *admin, const char *topic, int partition,
+                      int64_t until_ms, int64_t *first, int64_t *end, struct err *err);
+
 #endif

@@ -259,3 +259,16 @@ int kafka_topic_config(struct kafka_admin *a, const char *topic, const char *nam
     rd_kafka_ConfigResource_destroy(resource);
     return rc;
 }
+
+int kafka_topic_range(struct kafka_admin *a, const char *topic, int partition,
+                      int64_t until_ms, int64_t *first, int64_t *end, struct err *err)
+{
+    rd_kafka_resp_err_t code =
+        rd_kafka_query_watermark_offsets(a->rk, topic, partition, first, end,
+                                         left_ms(until_ms, REQUEST_MS_MAX));
+    rd_kafka_poll(a->rk, 0);
+    return code == RD_KAFKA_RESP_ERR_NO_ERROR
+               ? 0
+               : err_set(err, kafka_errno(code), "topic %s [%d]: %s", topic, partition,
+                         rd_kafka_err2str(code));
+}
