@@ -27,6 +27,7 @@ const struct flag mock_cd_flags[] = {
     {"seed", 0, "N", "Chance that repeats: same seed, same fate of each key and attempt"},
     {"threads", 0, "N", "Loops that serve (2)"},
     {"log", 0, "FILE", "Append a JSON line per call"},
+    {"log-header", 0, "NAME", "Write this request header there too"},
     {"json", 0, NULL, "Say where it listens as JSON"},
     {.name = NULL},
 };
@@ -90,6 +91,7 @@ static int read_options(const struct command_line *line,
         flag_is_set(line, "seed") ? (uint64_t)seed.number : crypto_random_u64() % 1000000;
     options->threads = (int)threads.number;
     options->log_path = flag_value(line, "log");
+    options->log_header = flag_value(line, "log-header");
     return 0;
 }
 

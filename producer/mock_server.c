@@ -23,7 +23,8 @@ struct mock_server {
     struct delay *delay;
     struct mock_stats *stats;
     uint64_t seed;
-    int log_fd; /* -1: none */
+    int log_fd;       /* -1: none */
+    char *log_header; /* owned; NULL: none */
 
     pthread_mutex_t mu;
     /* guarded by mu */
@@ -61,8 +62,16 @@ static void log_call(const struct call *call, const char *key, int64_t stamp_ns)
     str_add_json(&line, path, strlen(path));
     str_add(&line, "\",\"key\":\"");
     str_add_json(&line, key, strlen(key));
-    str_addf(&line, "\",\"attempt\":%llu,\"act\":\"%s\",\"status\":%d}\n",
-             (unsigned long long)call->attempt, acts[call->fate.act], call->fate.status);
+    const char *name = call->server->log_header;
+    const char *header = name ? httpd_header(call->request, name) : NULL;
+    if (header) {
+        str_add(&line, "\",\"header\":\"");
+        str_add_json(&line, header, strlen(header));
+    }
+    str_addf(&line,
+             "\",\"attempt\":%llu,\"act\":\"%s\",\"status\":%d,\"latency_us\":%lld}\n",
+             (unsigned long long)call->attempt, acts[call->fate.act], call->fate.status,
+             (long long)call->fate.latency_us);
     /* One write a line: nothing is lost when the process is killed. */
     ssize_t n = write(fd, line.data, line.len);
     if (n != (ssize_t)line.len) {
@@ -238,6 +247,7 @@ struct mock_server *mock_server_start(const struct mock_server_options *options,
     server->stats = mock_stats_new();
     server->delay = delay_start();
     server->log_fd = -1;
+    server->log_header = mem_strdup(options->log_header);
     if (options->log_path) {
         server->log_fd =
             open(options->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
@@ -277,6 +287,7 @@ void mock_server_stop(struct mock_server *server)
     if (server->log_fd >= 0) {
         close(server->log_fd);
     }
+    free(server->log_header);
     MUST(pthread_mutex_destroy(&server->mu));
     free(server);
 }

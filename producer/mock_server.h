@@ -20,7 +20,8 @@ struct mock_server_options {
     int threads;
     uint64_t seed;
     struct mock_mode mode;
-    const char *log_path; /* a JSON line per call is appended; NULL: none */
+    const char *log_path;   /* a JSON line per call is appended; NULL: none */
+    const char *log_header; /* a request header to write there too; NULL: none */
 };
 
 /* Returns NULL with a sentence; err->code is -EIO for the log, else as of httpd_start. */
