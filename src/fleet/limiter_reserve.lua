@@ -42,7 +42,8 @@ for i, key in ipairs(KEYS) do
     -- what was earned until now was earned under the old limits
     b.level = math.min(level + passed * rate, burst * 1000000)
     if version > b.version then
-      b.rate, b.burst, b.version, old = rate, burst, version, 2
+      if rate ~= b.rate or burst ~= b.burst then old = 2 end
+      b.rate, b.burst, b.version = rate, burst, version
     elseif version < b.version then
       expires, b.changed = 0, true
     end
