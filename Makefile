@@ -70,7 +70,11 @@ $(BUILD)/sluice-producer: $(PRODUCER_OBJ) $(BUILD)/libsluice.a
 	$(call SAY,LD)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(PRODUCER_OBJ) $(BUILD)/libsluice.a $(LIBS_ALL)
 
-# What unit tests may take from the producer: all but its main.
+# What unit tests may take from the two programs: all but their main.
+$(BUILD)/libconsumer.a: $(filter-out %/main.o,$(CONSUMER_OBJ))
+	@rm -f $@
+	$(call SAY,AR)
+	$(Q)$(AR) rcs $@ $^
 $(BUILD)/libproducer.a: $(filter-out %/main.o,$(PRODUCER_OBJ))
 	@rm -f $@
 	$(call SAY,AR)
@@ -93,12 +97,12 @@ $(BUILD)/gen/%.lua.inc: src/%.lua
 
 # A unit test is one cmocka program; `make unit T=ctx` runs one. The table of tests is read off the functions
 # named <module>__<expectation>.
-$(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libproducer.a $(BUILD)/libsluice.a
+$(BUILD)/unit/%: tests/unit/%.c $(BUILD)/libconsumer.a $(BUILD)/libproducer.a $(BUILD)/libsluice.a
 	@mkdir -p $(@D)
 	@sed -n 's/^\(static \)\?void \([a-z0-9_]*__[a-z0-9_]*\)(void \*\*state).*/cmocka_unit_test(\2),/p' $< > $@.tests.inc
 	$(call SAY,CC)
 	$(Q)$(CC) $(CPPFLAGS_ALL) -DUNIT_TESTS='"$(abspath $@).tests.inc"' $(CFLAGS_ALL) $(DEPFLAGS) -MF $@.d -o $@ $< \
-	      $(LDFLAGS_ALL) $(BUILD)/libproducer.a $(BUILD)/libsluice.a $(LIBS_ALL) -lcmocka
+	      $(LDFLAGS_ALL) $(BUILD)/libconsumer.a $(BUILD)/libproducer.a $(BUILD)/libsluice.a $(LIBS_ALL) -lcmocka
 
 UNITS := $(if $(T),$(BUILD)/unit/test_$(T),$(UNIT_BIN))
 unit-bins: $(UNITS)

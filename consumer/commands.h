@@ -9,6 +9,8 @@
 #include "fleet/config.h"
 
 int run_run(const struct command_line *line);
+int demo_run(const struct command_line *line);
+int demo_broker_run(const struct command_line *line);
 int check_run(const struct command_line *line);
 int config_show_run(const struct command_line *line);
 int config_init_run(const struct command_line *line);
@@ -17,6 +19,7 @@ int explain_run(const struct command_line *line);
 int healthcheck_run(const struct command_line *line);
 int version_run(const struct command_line *line);
 
+extern const struct flag demo_flags[];
 extern const struct flag check_flags[];
 extern const struct flag config_show_flags[];
 extern const struct flag config_init_flags[];

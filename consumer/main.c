@@ -12,6 +12,21 @@ static const struct command commands[] = {
          "bug, "
          "or no progress; 76: put out by\nthe group; 66, 69, 77, 78: it could not start.",
      .run = run_run},
+    {.name = "demo",
+     .summary = "See the whole system at work, in one command",
+     .details =
+         "A mock Kafka, a private Redis, a CD target that fails now and then, consumers, "
+         "and events: all in\nmemory, on loopback, gone at the end. Ctrl-C drains and "
+         "sums up; a second one ends at once. Exit\ncode 0: the books balance; 75: "
+         "something waits for another try; 70: they do not balance; 69: a part\ncould "
+         "not start or ended.",
+     .flags = demo_flags,
+     .run = demo_run},
+    {.name = "demo-broker",
+     .words = "TOPIC:PARTITIONS...",
+     .words_max = 32,
+     .details = "Hosts the demo's mock Kafka until SIGTERM.",
+     .run = demo_broker_run},
     {.name = "check",
      .words = "[FILE...]",
      .words_max = 16,
