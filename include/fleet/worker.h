@@ -47,8 +47,8 @@ struct worker_status {
     char redis_reason[256];
     int lanes;
     int orphans;
-    int64_t stuck_ms; /* how long the lane that is stuck longest has made no progress
-                         while it waits for a target */
+    int64_t stuck_ms; /* the longest that a lane has made no progress, past what its
+                         targets' timeouts explain */
     enum lane_wait stuck_at;
 };
 void worker_status(struct worker *worker, struct worker_status *status);

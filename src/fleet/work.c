@@ -27,6 +27,8 @@ enum {
     CLAIM_POLL_MAX_MS = 500,
     ROOM_POLL_MS = 20, /* while a target has as many calls out as it may */
     RENEW_CHECK_MS = 1000,
+    RENEW_AFTER_MS =
+        2000, /* so old a claim is renewed: a call may always take its whole timeout */
 };
 
 struct work {
@@ -35,9 +37,12 @@ struct work {
     struct unit *units;
     size_t count;
     int64_t renew_check_ms;
-    /* scratch, one slot per unit */
+    struct unit **grouped; /* those with a target, by target */
+    size_t *starts;        /* where a target's begin in grouped; one more at the end */
+    /* scratch, one slot per unit; asks: one per target */
     struct unit **picked;
     struct ledger_entry **entries;
+    struct limiter_ask *asks;
 };
 
 static enum unit_state state_of(const struct unit *unit)
@@ -82,16 +87,20 @@ static void defer(struct unit *unit, const char *reason, int64_t at_least_ms)
     work_end(unit, VERDICT_DEFERRED, reason);
 }
 
-/* The unit ahead has ended: go on, or share its fate where the order of the key would
- * break. */
+/* A unit has ended, and so has everything ahead of it: the next of the chain that has not
+ * ended goes on, or shares the fate where the order of the key would break. (One that
+ * ended before its turn, a duplicate, was passed over then.) */
 static void unblock(struct unit *ended)
 {
     struct unit *unit = ended->behind;
-    ended->behind = NULL;
-    unit->ahead = NULL;
-    if (!is_ours(unit)) {
-        return; /* ended by itself meanwhile: a duplicate */
+    while (unit && state_of(unit) == UNIT_ENDED) {
+        unit->ahead = NULL;
+        unit = unit->behind;
     }
+    if (!unit || !is_ours(unit)) {
+        return;
+    }
+    unit->ahead = NULL;
     if (ended->verdict == VERDICT_DEFERRED) {
         defer(unit, "order", ended->park_after_ms);
     } else if (state_of(unit) == UNIT_BLOCKED) {
@@ -179,10 +188,10 @@ static void take_back(struct work *w)
         struct unit *next = unit->inbox_next;
         unit->inbox_next = NULL;
         lane_moved(w->lane);
-        if (state_of(unit) == UNIT_ENDED) {
-            unblock(unit);
-        } else {
+        if (state_of(unit) != UNIT_ENDED) {
             came_back(w, unit);
+        } else if (!unit->ahead) {
+            unblock(unit);
         }
         unit = next;
     }
@@ -295,7 +304,7 @@ static bool wants_renewal(const struct unit *unit, int64_t boot)
     enum unit_state state = state_of(unit);
     bool holds = state == UNIT_BLOCKED || state == UNIT_GRANT || state == UNIT_OUT;
     return holds && unit->claimed &&
-           unit->entry.lease_end_boot_ms - boot < unit->entry.lease_ms * 2 / 3;
+           unit->entry.lease_end_boot_ms - boot < unit->entry.lease_ms - RENEW_AFTER_MS;
 }
 
 static void renew_due(struct work *w, int64_t now)
@@ -337,72 +346,91 @@ static bool breaker_defers(struct unit *unit, int64_t now)
     return true;
 }
 
-/* The units of one target that want a start now and are ready for it. At most as many as
- * the target has room. */
-static size_t pick_ready(struct work *w, struct fleet_target *target, int64_t now)
+/* Does the claim outlast a call that starts as late as a grant allows? If not it is
+ * renewed first. */
+static bool lease_suffices(struct work *w, struct unit *unit, int64_t now)
 {
+    int64_t needed_ms =
+        unit->target->config->timeout_ms + LIMITER_AHEAD_MS + LIMITER_USE_MS;
+    if (!unit->claimed || unit->entry.lease_end_boot_ms - now_boot_ms() > needed_ms) {
+        return true;
+    }
+    w->renew_check_ms = now;
+    unit->next_ms = now + REDIS_REST_MS;
+    lane_waits(w->lane, LANE_REDIS);
+    return false;
+}
+
+/* Put the units of one target that are ready for a start behind those picked before. At
+ * most as many as the target has room. Returns how many. */
+static size_t pick_ready(struct work *w, size_t t, struct unit **picked, int64_t now)
+{
+    struct fleet_target *target = &w->fleet->targets[t];
     int room = target->out_max - atomic_load(&target->out);
     size_t n = 0;
-    for (size_t i = 0; i < w->count; i++) {
-        struct unit *unit = &w->units[i];
-        if (unit->target != target || state_of(unit) != UNIT_GRANT ||
-            unit->next_ms > now) {
-            continue;
-        }
-        if (breaker_defers(unit, now)) {
+    for (size_t i = w->starts[t]; i < w->starts[t + 1]; i++) {
+        struct unit *unit = w->grouped[i];
+        if (state_of(unit) != UNIT_GRANT || unit->next_ms > now ||
+            breaker_defers(unit, now)) {
             continue;
         }
         if ((int)n >= room) {
             unit->next_ms = now + ROOM_POLL_MS;
-        } else if (work_call_prepare(w->fleet, unit)) {
-            w->picked[n++] = unit;
+        } else if (lease_suffices(w, unit, now) && work_call_prepare(w->fleet, unit)) {
+            picked[n++] = unit;
         }
     }
     return n;
 }
 
-static void start_granted(struct work *w, const struct limiter_ask *ask, size_t wanted)
+static void start_or_wait(struct work *w, const struct limiter_ask *ask,
+                          struct unit *unit, int i)
 {
+    struct fleet_target *target = unit->target;
     int64_t now = now_ms();
-    struct fleet_target *target = w->picked[0]->target;
-    int granted = ask->granted;
-    if (granted < 0 && target->config->send_without_redis) {
-        granted = (int)wanted;
-    }
-    for (size_t i = 0; i < wanted; i++) {
-        struct unit *unit = w->picked[i];
-        if ((int)i >= granted) {
-            unit->next_ms = granted < 0 ? now + REDIS_REST_MS : ask->again_ms;
-            lane_waits(w->lane, granted < 0 ? LANE_REDIS : LANE_GRANT);
-            if (granted >= 0 && ask->again_ms - now > target->grant_patience_ms) {
-                defer(unit, "rate-limit", ask->again_ms - now);
-            }
-            continue;
+    bool unknown = ask->granted < 0 && !target->config->send_without_redis;
+    if (unknown || (ask->granted >= 0 && i >= ask->granted)) {
+        unit->next_ms = unknown ? now + REDIS_REST_MS : ask->again_ms;
+        lane_waits(w->lane, unknown ? LANE_REDIS : LANE_GRANT);
+        if (unit->next_ms - now > target->grant_patience_ms) {
+            defer(unit, "rate-limit", unit->next_ms - now);
         }
-        if (!breaker_allow(&target->breaker, now)) {
-            limiter_refund(w->fleet->limiter, target->limits, 1);
-            defer(unit, "breaker-open", 0);
-            continue;
-        }
-        work_call_start(w->fleet, unit,
-                        ask->granted > 0 ? limiter_slot_ms(ask, (int)i) : now,
-                        ask->granted > 0);
+        return;
     }
+    if (!breaker_allow(&target->breaker, now)) {
+        limiter_refund(w->fleet->limiter, target->limits, 1);
+        defer(unit, "breaker-open", 0);
+        return;
+    }
+    bool has_slot = ask->granted > 0 && target->config->limit_count > 0;
+    lane_moved(w->lane);
+    lane_waits(w->lane, LANE_TARGET);
+    work_call_start(w->fleet, unit, has_slot ? limiter_slot_ms(ask, i) : now, has_slot);
 }
 
+/* All targets' slots in one round trip. */
 static void grant_due(struct work *w, int64_t now)
 {
+    size_t asks = 0;
+    size_t n = 0;
     for (size_t t = 0; t < w->fleet->target_count; t++) {
-        struct fleet_target *target = &w->fleet->targets[t];
-        size_t n = pick_ready(w, target, now);
-        if (n == 0) {
-            continue;
+        size_t more = pick_ready(w, t, w->picked + n, now);
+        if (more > 0) {
+            w->asks[asks++] = (struct limiter_ask){.set = w->fleet->targets[t].limits,
+                                                   .want = (int)more};
+            n += more;
         }
-        struct limiter_ask ask = {.set = target->limits, .want = (int)n};
-        if (limiter_reserve(w->fleet->limiter, &ask, 1)) {
-            ask.granted = -1;
+    }
+    if (asks == 0) {
+        return;
+    }
+    int rc = limiter_reserve(w->fleet->limiter, w->asks, asks);
+    (void)rc; /* each ask says for itself whether Redis answered */
+    struct unit **unit = w->picked;
+    for (size_t a = 0; a < asks; a++) {
+        for (int i = 0; i < w->asks[a].want; i++) {
+            start_or_wait(w, &w->asks[a], *unit++, i);
         }
-        start_granted(w, &ask, n);
     }
 }
 
@@ -429,22 +457,50 @@ static int64_t count_open(const struct work *w)
     return n;
 }
 
+static void work_init(struct work *w, struct lane *lane, const struct fleet *fleet,
+                      const struct batch_of_events *batch)
+{
+    *w =
+        (struct work){.lane = lane,
+                      .fleet = fleet,
+                      .units = batch->units,
+                      .count = batch->unit_count,
+                      .renew_check_ms = now_ms() + RENEW_CHECK_MS,
+                      .grouped = mem_array(batch->unit_count, sizeof(struct unit *)),
+                      .starts = mem_array(fleet->target_count + 1, sizeof(size_t)),
+                      .picked = mem_array(batch->unit_count, sizeof(struct unit *)),
+                      .entries =
+                          mem_array(batch->unit_count, sizeof(struct ledger_entry *)),
+                      .asks = mem_array(fleet->target_count, sizeof(struct limiter_ask))};
+    size_t n = 0;
+    for (size_t t = 0; t < fleet->target_count; t++) {
+        w->starts[t] = n;
+        for (size_t i = 0; i < w->count; i++) {
+            if (w->units[i].target == &fleet->targets[t]) {
+                w->grouped[n++] = &w->units[i];
+            }
+        }
+    }
+    w->starts[fleet->target_count] = n;
+}
+
+static void work_release(struct work *w)
+{
+    free(w->grouped);
+    free(w->starts);
+    free(w->picked);
+    free(w->entries);
+    free(w->asks);
+}
+
 void work_run(struct lane *lane, const struct fleet *fleet, struct batch_of_events *batch)
 {
-    struct work w = {.lane = lane,
-                     .fleet = fleet,
-                     .units = batch->units,
-                     .count = batch->unit_count};
+    struct work w;
+    work_init(&w, lane, fleet, batch);
     int64_t open = count_open(&w);
-    if (open == 0) {
-        return;
-    }
-    w.renew_check_ms = now_ms() + RENEW_CHECK_MS;
-    w.picked = mem_array(w.count, sizeof(struct unit *));
-    w.entries = mem_array(w.count, sizeof(struct ledger_entry *));
     waitgroup_add(&lane->wg, open);
-    int rc;
-    do {
+    int rc = open == 0 ? 0 : -EAGAIN;
+    while (rc != 0) {
         int stop = atomic_load(&lane->stop);
         take_back(&w);
         if (stop != LANE_RUN) {
@@ -455,7 +511,6 @@ void work_run(struct lane *lane, const struct fleet *fleet, struct batch_of_even
         }
         renew_due(&w, now_ms());
         rc = waitgroup_wait(&lane->wg, next_wake(&w));
-    } while (rc != 0);
-    free(w.picked);
-    free(w.entries);
+    }
+    work_release(&w);
 }

@@ -525,6 +525,26 @@ static void lane__one_key_is_called_in_order(void **state)
     end();
 }
 
+static void lane__a_duplicate_in_the_middle_does_not_break_the_order(void **state)
+{
+    (void)state;
+    begin("    timeout: 20s\n    retry: {hold: 10s, backoff: 1ms..5ms}\n", "ci", true);
+    fake_publish(t.partition, "k", EVENT("b", "xb", "c"), NULL);
+    go();
+    assert_true(fake_await_done(t.partition, 1));
+    answer(0, "/a/xa", 4, 503, 503, 503, 202);
+    fake_publish(t.partition, "k", EVENT("a", "xa", "c"), NULL);
+    fake_publish(t.partition, "k", EVENT("b", "xb", "c"), NULL); /* done before */
+    fake_publish(t.partition, "k", EVENT("c", "xc", "c"), NULL);
+    assert_true(fake_await_done(t.partition, 4));
+    stop_lane(LANE_NO_STARTS);
+    assert_int_equal(calls(), 6);
+    assert_string_equal(t.calls[4], "/a/xa a/a");
+    assert_string_equal(t.calls[5], "/a/xc a/c");
+    assert_int_equal(count_units("a", VERDICT_DUPLICATE), 1);
+    end();
+}
+
 static void lane__holds_while_parking_fails(void **state)
 {
     (void)state;
