@@ -91,7 +91,7 @@ class Connection(asyncio.Protocol):
 
     def act(self, row, rule):
         act, status = rule.get("act"), rule.get("status", 200)
-        row[ANSWER] = act or status
+        row[ANSWER] = status if act in (None, "drip", "endless") else act  # these two say 200 before they misbehave
         if act == "reset":
             self.book.answered(row)
             self.transport.abort()

@@ -96,16 +96,17 @@ class Stage:
 
     def fleet(self, count, first=1, **changes):
         """Start workers w1, w2, ... and wait until they share the topic."""
-        for i in range(first, first + count):
-            self.worker(f"w{i}", **changes)
-        self.wait_group()
-        return [self.workers[f"w{i}"] for i in range(first, first + count)]
+        started = [self.worker(f"w{i}", **changes) for i in range(first, first + count)]
+        self.wait_group(started=started)
+        return started
 
     def alive(self):
         return [w for w in self.workers.values() if w.running()]
 
-    def wait_group(self, timeout_s=60):
+    def wait_group(self, timeout_s=60, started=()):
         """Until exactly the running workers share all partitions of the source topic."""
+        for worker in started:
+            self.demand(worker.running(), f"{worker.name} ended with {worker.exit_code()}: {worker.last_lines()}")
         if self.kafka.kind == "mock":
             for worker in self.alive():
                 worker.wait_ready(timeout_s)

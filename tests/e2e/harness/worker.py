@@ -17,7 +17,11 @@ class Worker(Child):
         with open(self.config_path, "w", encoding="utf-8") as f:
             f.write(to_yaml(config))
         env = {} if "http" in config else {"SLUICE_HTTP_LISTEN": f"127.0.0.1:{self.port}"}
-        super().__init__(name, [program, "run", "-c", self.config_path], os.path.join(folder, f"{name}.log"), env)
+        log, again = os.path.join(folder, f"{name}.log"), 1
+        while os.path.exists(log):  # a worker of this name ran before
+            again += 1
+            log = os.path.join(folder, f"{name}.{again}.log")
+        super().__init__(name, [program, "run", "-c", self.config_path], log, env)
 
     def get(self, path, timeout_s=5):
         """(status, text); (0, reason) when it does not answer."""

@@ -117,7 +117,7 @@ def credentials_stay_inside(stage):
         f.write(marker + "\n")
     stage.set_up(partitions=1, changes={
         "secrets": {"tok": {"file": secret_file}},
-        "targets": {"a": {"headers": {"authorization": "Bearer ${secret.tok}"}, "retry": {"budget": "1s"}}}},
+        "targets": {"a": {"headers": {"authorization": "Bearer ${secret.tok}"}}}},
         rules=[{"status": 400}])
     worker = stage.fleet(1)[0]
     devtron = {"CiProjectDetails": [], "gitOptions": {"userName": "u", "password": git_marker, "sshPrivateKey": git_marker}}

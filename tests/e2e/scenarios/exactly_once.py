@@ -79,7 +79,8 @@ def play_churn(stage, seconds):
 def leave(stage, name):
     stage.workers[name].term()
     code = stage.workers[name].wait(25)
-    stage.demand(code in (0, 75), f"{name} left with {code}: {stage.workers[name].last_lines()}")
+    unborn = code == -15 and not stage.workers[name].log()  # told to end before it had begun
+    stage.demand(code in (0, 75) or unborn, f"{name} left with {code}: {stage.workers[name].last_lines()}")
 
 
 def more_calls(stage, count):

@@ -93,7 +93,7 @@ def retry_after_is_honoured(stage):
 
 @scenario(brokers=("real", "mock"), timeout_s=150)
 def nasty_targets_are_bounded(stage):
-    """Hangs, resets, closes, drips and an endless body: bounded and retried with the same key; then done."""
+    """A hang, a reset and a close are retried with the same key; a body that drips or never ends is cut off after its 200."""
     acts = ["hang", "reset", "close", "drip", "endless"]
     stage.set_up(partitions=1, rules=[{"key": f"e-{n:05d}", "attempts": [1, 1], "act": act} for n, act in enumerate(acts)],
                  changes={"targets": {"a": {"timeout": "1s", "retry": {"hold": "20s", "backoff": "50ms..100ms"}}}})
@@ -103,8 +103,8 @@ def nasty_targets_are_bounded(stage):
     stage.wait_drained(60)
     stage.note(f"drained after {time.monotonic() - began:.1f} s")
     dead = stage.dead()
-    stage.demand(set(dead) <= {"a/e-00004"}, f"dead: {sorted(dead)}")  # an endless answer may be called final
-    stage.judge(dead=dead)
+    stage.demand(not dead, f"dead: {sorted(dead)}")
+    stage.judge()
     rss = stage.resident_mb(worker)
     stage.demand(rss < 100, f"{rss:.0f} MB resident after an endless body")
 

@@ -2,8 +2,9 @@
 import os
 import re
 
-from harness.proc import wait_for
+from harness.proc import free_port, wait_for
 from harness.registry import scenario
+from harness.stage import events
 
 USAGE, UNAVAILABLE, REFUSED, CONFIG = 64, 69, 77, 78
 NO_INPUT = 66
@@ -43,7 +44,6 @@ def authentication_accepted(stage):
         "security.protocol": "sasl_plaintext", "sasl.mechanism": "PLAIN", "sasl.username": "sluice",
         "sasl.password": "right-password"}}})
     stage.fleet(1)
-    from harness.stage import events
     stage.publish(events(10))
     stage.wait_done(stage.units())
     stage.judge()
@@ -87,11 +87,13 @@ def redis_password_wrong(stage):
 
 @scenario(brokers=("mock",), timeout_s=60)
 def two_on_one_host(stage):
-    """Two workers with the same http.listen: the second takes the next free port and says so."""
-    from harness.proc import free_port
+    """Two workers with the same http.listen: the second takes the next free port and says which."""
     port = free_port()
     stage.set_up(partitions=2)
-    first = stage.worker("w1", http={"listen": f"127.0.0.1:{port}"})
-    first.wait_ready()
-    second = stage.worker("w2", http={"listen": f"127.0.0.1:{port}"})
-    second.wait_ready()
+    workers = [stage.worker(name, http={"listen": f"127.0.0.1:{port}"}) for name in ("w1", "w2")]
+    for worker in workers:
+        worker.wait_log('"msg":"admin port"')
+        worker.port = int(re.search(r'"msg":"admin port".*"port":(\d+)', worker.log()).group(1))
+        worker.wait_ready()
+    ports = sorted(w.port for w in workers)
+    stage.demand(ports[0] == port and ports[1] > port, f"ports {ports}, asked for {port}")
