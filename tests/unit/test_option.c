@@ -13,8 +13,8 @@ static const struct option table[] = {
     {"batch.size", OPTION_INT, .initial = "5", .min = 1, .max = 1000, .help = "Events"},
     {"limits.*.rate", OPTION_RATE, .required = true, .help = "Calls"},
     {"targets.*.timeout", OPTION_DURATION, .initial = "5s", .min = 10, .max = 600000},
-    {.key = "targets.*.retry.hold", .type = OPTION_DURATION},
     {.key = "targets.*.hold", .type = OPTION_DURATION},
+    {.key = "targets.*.retry.hold", .type = OPTION_DURATION},
 };
 enum { ROWS = sizeof table / sizeof table[0] };
 
@@ -125,7 +125,7 @@ static void option__a_key_finds_its_row_and_its_name(void **state)
     assert_null(option_find(table, ROWS, "batch.sizes", name));
     assert_ptr_equal(option_find(table, ROWS, "targets.a.b.timeout", name), &table[2]);
     assert_string_equal(name, "a.b");
-    assert_ptr_equal(option_find(table, ROWS, "targets.x.retry.hold", name), &table[3]);
+    assert_ptr_equal(option_find(table, ROWS, "targets.x.retry.hold", name), &table[4]);
     assert_string_equal(name, "x");
     assert_ptr_equal(option_find(table, ROWS, "batch.size", name), &table[0]);
     assert_string_equal(name, "");
