@@ -134,8 +134,9 @@ struct http_pool *http_pool_new(struct http *http, const char *name, int max_run
 void http_submit(struct http *http, struct http_call *call);
 
 /* Ask that a call which has not started never does: it ends as RECALLED. One that runs is
- * left to run; one that has ended is left alone. Asynchronous; any thread, from http_submit
- * on, while the call's memory is there (its owner has not left the barrier). */
+ * left to run; one that has ended is left alone. Asynchronous; any thread, from
+ * http_submit on, while the call's memory is there (its owner has not left the barrier).
+ */
 void http_recall(struct http *http, struct http_call *call);
 
 /* End a running call too, as if its timeout had passed. Asynchronous, like http_recall.

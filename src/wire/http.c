@@ -329,8 +329,8 @@ void http_submit(struct http *http, struct http_call *call)
     call->answer_headers = NULL;
     call->error[0] = '\0';
     call->transfer = NULL;
-    call->asked = 0;
     MUST(pthread_mutex_lock(&http->mu));
+    call->asked = 0;
     bool closed = http->closed;
     if (!closed) {
         call->state = STATE_INBOX;

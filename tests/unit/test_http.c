@@ -389,6 +389,26 @@ static void http__aborts_a_running_call(void **state)
     probe_release(&waiting);
 }
 
+static void http__leaves_a_call_alone_that_has_ended(void **state)
+{
+    struct stage b;
+    struct probe p;
+    struct probe other;
+    (void)state;
+    stage_open(&b, script_answer_ok, 4);
+    stage_probe(&b, &p, "/");
+    stage_probe(&b, &other, "/");
+    stage_call(&b, &p);
+    http_recall(b.http, &p.call);
+    http_abort(b.http, &p.call);
+    stage_call(&b, &other);
+    assert_int_equal(p.call.end, HTTP_END_ANSWERED);
+    stage_close(&b);
+    assert_true(probes_done_once(&p, 1));
+    probe_release(&p);
+    probe_release(&other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
