@@ -47,7 +47,7 @@ static void http__sends_what_it_is_given_and_little_else(void **state)
     char host[64];
     (void)state;
     stage_open(&b, answer_in_full, 4);
-    stage_probe(&b, &p, "/a/%2e%2e/b?c=d");
+    stage_probe(&b, &p, "/a/../%2e%2e/b?c=d");
     p.call.headers = headers;
     p.call.header_count = 2;
     stage_call(&b, &p);
@@ -60,7 +60,7 @@ static void http__sends_what_it_is_given_and_little_else(void **state)
     assert_true(p.call.started_ms > 0 && p.call.ended_ms >= p.call.started_ms);
     snprintf(host, sizeof(host), "Host: 127.0.0.1:%d\r\n", b.script->port);
     const char *sent = script_look(b.script)->last;
-    assert_memory_equal(sent, "POST /a/%2e%2e/b?c=d HTTP/1.1\r\n", 31);
+    assert_memory_equal(sent, "POST /a/../%2e%2e/b?c=d HTTP/1.1\r\n", 34);
     assert_non_null(strstr(sent, host));
     assert_non_null(strstr(sent, "Idempotency-Key: argocd/42\r\n"));
     assert_non_null(strstr(sent, "X-Empty:\r\n"));
@@ -389,24 +389,27 @@ static void http__aborts_a_running_call(void **state)
     probe_release(&waiting);
 }
 
+/* Its memory may go right after the ask: the loop must not have kept it. */
 static void http__leaves_a_call_alone_that_has_ended(void **state)
 {
     struct stage b;
-    struct probe p;
     struct probe other;
     (void)state;
     stage_open(&b, script_answer_ok, 4);
-    stage_probe(&b, &p, "/");
+    for (int i = 0; i < 20; i++) {
+        struct probe *p = probes_new(&b, 1);
+        stage_call(&b, p);
+        http_recall(b.http, &p->call);
+        http_abort(b.http, &p->call);
+        assert_int_equal(p->call.end, HTTP_END_ANSWERED);
+        assert_true(probes_done_once(p, 1));
+        probes_free(p, 1);
+    }
     stage_probe(&b, &other, "/");
-    stage_call(&b, &p);
-    http_recall(b.http, &p.call);
-    http_abort(b.http, &p.call);
     stage_call(&b, &other);
-    assert_int_equal(p.call.end, HTTP_END_ANSWERED);
-    stage_close(&b);
-    assert_true(probes_done_once(&p, 1));
-    probe_release(&p);
+    assert_int_equal(other.call.end, HTTP_END_ANSWERED);
     probe_release(&other);
+    stage_close(&b);
 }
 
 int main(void)

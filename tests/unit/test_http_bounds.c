@@ -86,10 +86,12 @@ static void http_bounds__never_passes_in_flight(void **state)
     struct stage b;
     (void)state;
     stage_open(&b, script_answer_ok, 7);
+    struct http_pool *other = http_pool_new(b.http, "other", 7, false);
     struct probe *p = probes_new(&b, MANY);
     counted = b.http;
     atomic_store(&running_max, 0);
     for (int i = 0; i < MANY; i++) {
+        p[i].call.pool = i % 2 == 0 ? b.pool : other;
         p[i].then = note_running;
         http_submit(b.http, &p[i].call);
     }

@@ -321,6 +321,41 @@ static void http_faults__a_reused_connection_that_resets_is_not_sent_twice(void 
     expect_no_second_send(answer_then_reset_on_second, "POST", "{}");
 }
 
+static bool hold_then_close_on_second(struct script *s, int fd, int nth)
+{
+    return nth == 1 ? script_hold_then_ok(s, fd, nth) : false;
+}
+
+/* The other way to send again: another idle connection, not a new one. */
+static void http_faults__nor_on_another_idle_connection(void **state)
+{
+    struct stage b;
+    struct probe p[2];
+    struct probe last;
+    (void)state;
+    stage_open(&b, hold_then_close_on_second, 4);
+    for (int i = 0; i < 2; i++) {
+        stage_probe(&b, &p[i], "/");
+        http_submit(b.http, &p[i].call);
+    }
+    gate_wait(&b.script->held, 2);
+    script_let_go(b.script);
+    gate_wait(&b.done, 2);
+    b.calls = 2;
+    stage_probe(&b, &last, "/last");
+    stage_call(&b, &last);
+    check_end(&last, HTTP_END_UNCERTAIN, 0,
+              "answer: the connection was closed before one came");
+    http_stop(b.http);
+    assert_int_equal(gate_count(&b.script->requests), 3);
+    assert_int_equal(gate_count(&b.script->connections), 2);
+    script_stop(b.script);
+    gate_release(&b.done);
+    probe_release(&p[0]);
+    probe_release(&p[1]);
+    probe_release(&last);
+}
+
 static bool answer_then_close(struct script *s, int fd, int nth)
 {
     script_answer_ok(s, fd, nth);
