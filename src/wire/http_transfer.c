@@ -10,9 +10,9 @@
  * that went out whole and may have been read: a second call nobody counts (no option
  * turns it off before 8.16). It runs CURLOPT_PREREQFUNCTION each time it is about to
  * send, on new and reused connections alike: the first time marks the call as sent, a
- * second time ends it, as UNCERTAIN. An idle connection that was closed before it is
- * picked is found dead before that and costs nothing; idle ones are dropped before common
- * servers drop theirs (IDLE_MAX_S), so the race is rare.
+ * second time ends it, as UNCERTAIN. The race is rare: an idle connection that closes is
+ * shut down when that shows (wire/http_sockets.h), and idle ones are dropped before
+ * common servers drop theirs (IDLE_MAX_S).
  *
  * Resolving happens in libcurl's resolver thread. Without CURLOPT_QUICK_EXIT, giving up
  * on a name that hangs would wait for it and stop the whole loop. */
@@ -33,6 +33,7 @@
 #include "base/str.h"
 #include "wire/http_message.h"
 #include "wire/http_progress.h"
+#include "wire/http_sockets.h"
 
 enum {
     IDLE_MAX_S = 4,              /* node closes after 5 s, others later */
@@ -52,6 +53,7 @@ struct shard {
 
 struct transfer {
     CURL *easy;
+    struct http_sockets *sockets; /* of all transfers */
     struct shard *shard;
     struct http_call *call; /* NULL: free */
     struct transfer *next;  /* in the free or the ended list */
@@ -68,7 +70,7 @@ struct transfer {
 };
 
 struct transfers {
-    int epoll_fd;
+    struct http_sockets *sockets;
     int shard_count;
     struct shard *shards;
     char *ca_file;
@@ -122,7 +124,14 @@ static curl_socket_t on_open_socket(void *arg, curlsocktype purpose,
         p->socket_errno = errno;
         return CURL_SOCKET_BAD;
     }
+    http_sockets_opened(t->sockets, fd);
     return fd;
+}
+
+static int on_close_socket(void *arg, curl_socket_t fd)
+{
+    http_sockets_close(arg, fd);
+    return 0;
 }
 
 /* libcurl is about to send the request. The address is judged again: a connection that is
@@ -152,20 +161,12 @@ static int on_ready_to_send(void *arg, char *remote_ip, char *local_ip, int remo
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *known)
 {
     struct shard *shard = arg;
-    (void)easy;
-    if (what == CURL_POLL_REMOVE) {
-        epoll_ctl(shard->owner->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
-        return 0;
-    }
-    struct epoll_event event = {0};
-    event.events =
+    uint64_t tag = ((uint64_t)(unsigned)shard->index << 32) | (uint32_t)fd;
+    uint32_t events =
         ((what & CURL_POLL_IN) ? EPOLLIN : 0) | ((what & CURL_POLL_OUT) ? EPOLLOUT : 0);
-    event.data.u64 = ((uint64_t)(unsigned)shard->index << 32) | (uint32_t)fd;
-    int op = known == NULL ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
-    ASSERT(epoll_ctl(shard->owner->epoll_fd, op, fd, &event) == 0);
-    if (known == NULL) {
-        curl_multi_assign(shard->multi, fd, shard);
-    }
+    (void)easy;
+    (void)known;
+    http_sockets_want(shard->owner->sockets, fd, tag, events); /* REMOVE: none */
     return 0;
 }
 
@@ -257,6 +258,7 @@ static struct transfer *transfer_new(const struct transfers *transfers)
     str_init(&t->lines);
     t->easy = curl_easy_init();
     ASSERT(t->easy != NULL);
+    t->sockets = transfers->sockets;
     set_security(transfers, t->easy);
     set_transport(t->easy);
     SET(t->easy, CURLOPT_USERAGENT, transfers->user_agent);
@@ -268,6 +270,8 @@ static struct transfer *transfer_new(const struct transfers *transfers)
     SET(t->easy, CURLOPT_WRITEDATA, t);
     SET(t->easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
     SET(t->easy, CURLOPT_OPENSOCKETDATA, t);
+    SET(t->easy, CURLOPT_CLOSESOCKETFUNCTION, on_close_socket);
+    SET(t->easy, CURLOPT_CLOSESOCKETDATA, transfers->sockets);
     SET(t->easy, CURLOPT_PREREQFUNCTION, on_ready_to_send);
     SET(t->easy, CURLOPT_PREREQDATA, t);
     return t;
@@ -288,7 +292,6 @@ static struct transfer *transfer_take(struct transfers *transfers)
         return transfer_new(transfers);
     }
     transfers->free = t->next;
-    t->next = NULL;
     return t;
 }
 
@@ -296,7 +299,6 @@ void transfers_recycle(struct transfers *transfers, void *transfer)
 {
     struct transfer *t = transfer;
     t->call = NULL;
-    t->shard = NULL;
     t->ended = false;
     t->error[0] = '\0';
     http_progress_clear(&t->progress);
@@ -442,7 +444,6 @@ struct http_call *transfers_next_ended(struct transfers *transfers)
     if (t->next == NULL) {
         transfers->ended_last = NULL;
     }
-    t->next = NULL;
     return t->call;
 }
 
@@ -478,6 +479,9 @@ static void shard_act(struct shard *shard, curl_socket_t fd, int what)
 void transfers_on_event(struct transfers *transfers, uint64_t tag, uint32_t events)
 {
     struct shard *shard = &transfers->shards[tag >> 32];
+    if (!http_sockets_expected(transfers->sockets, (int)(uint32_t)tag)) {
+        return;
+    }
     int what = ((events & EPOLLIN) ? CURL_CSELECT_IN : 0) |
                ((events & EPOLLOUT) ? CURL_CSELECT_OUT : 0);
     if (events & (EPOLLERR | EPOLLHUP)) { /* let it read the error itself */
@@ -488,9 +492,10 @@ void transfers_on_event(struct transfers *transfers, uint64_t tag, uint32_t even
 
 void transfers_run_timers(struct transfers *transfers)
 {
+    int64_t now = now_us();
     for (int i = 0; i < transfers->shard_count; i++) {
         struct shard *shard = &transfers->shards[i];
-        if (shard->timer_us == NOW_FOREVER || shard->timer_us > now_us()) {
+        if (shard->timer_us > now) {
             continue;
         }
         shard->timer_us = NOW_FOREVER;
@@ -507,9 +512,8 @@ int64_t transfers_next_timer_us(const struct transfers *transfers)
 {
     int64_t next = NOW_FOREVER;
     for (int i = 0; i < transfers->shard_count; i++) {
-        if (transfers->shards[i].timer_us < next) {
-            next = transfers->shards[i].timer_us;
-        }
+        int64_t timer_us = transfers->shards[i].timer_us;
+        next = timer_us < next ? timer_us : next;
     }
     return next;
 }
@@ -527,7 +531,7 @@ struct transfers *transfers_new(const struct transfers_options *options)
 {
     MUST(pthread_once(&curl_started, curl_start));
     struct transfers *transfers = mem_zalloc(sizeof(*transfers));
-    transfers->epoll_fd = options->epoll_fd;
+    transfers->sockets = http_sockets_new(options->epoll_fd);
     transfers->ca_file = mem_strdup(options->ca_file);
     transfers->user_agent = mem_strdup(options->user_agent);
     transfers->shard_count =
@@ -551,6 +555,7 @@ void transfers_free(struct transfers *transfers)
         ASSERT(transfers->shards[i].running == 0);
         curl_multi_cleanup(transfers->shards[i].multi);
     }
+    http_sockets_free(transfers->sockets);
     free(transfers->shards);
     free(transfers->ca_file);
     free(transfers->user_agent);
@@ -560,19 +565,14 @@ void transfers_free(struct transfers *transfers)
 int http_url_check(const char *url, char scheme[16], char host[256], int *port,
                    struct err *err)
 {
-    CURLU *parts = curl_url();
+    static const CURLUPart wanted[] = {CURLUPART_SCHEME, CURLUPART_HOST, CURLUPART_PORT};
     char *text[3] = {NULL, NULL, NULL};
-    ASSERT(parts != NULL);
     int rc = 0;
+    CURLU *parts = curl_url();
+    ASSERT(parts != NULL);
     CURLUcode bad = curl_url_set(parts, CURLUPART_URL, url, CURLU_DISALLOW_USER);
-    if (bad == CURLUE_OK) {
-        bad = curl_url_get(parts, CURLUPART_SCHEME, &text[0], 0);
-    }
-    if (bad == CURLUE_OK) {
-        bad = curl_url_get(parts, CURLUPART_HOST, &text[1], 0);
-    }
-    if (bad == CURLUE_OK) {
-        bad = curl_url_get(parts, CURLUPART_PORT, &text[2], CURLU_DEFAULT_PORT);
+    for (int i = 0; bad == CURLUE_OK && i < 3; i++) {
+        bad = curl_url_get(parts, wanted[i], &text[i], CURLU_DEFAULT_PORT);
     }
     if (bad == CURLUE_USER_NOT_ALLOWED) {
         rc = err_set(err, -EINVAL, "a url may not hold a user or password; use a header");

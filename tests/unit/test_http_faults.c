@@ -362,21 +362,42 @@ static bool answer_then_close(struct script *s, int fd, int nth)
     return false;
 }
 
-static void http_faults__an_idle_connection_found_closed_costs_nothing(void **state)
+static bool answer_then_reset(struct script *s, int fd, int nth)
+{
+    script_answer_ok(s, fd, nth);
+    script_hold(s); /* until the answer was read */
+    script_reset(fd);
+    return false;
+}
+
+static void expect_fresh_connections(script_fn *act)
 {
     struct stage b;
     struct probe p;
-    (void)state;
-    stage_open(&b, answer_then_close, 4);
+    stage_open(&b, act, 4);
     for (int i = 1; i <= 5; i++) {
         stage_probe(&b, &p, "/");
         stage_call(&b, &p);
         check_end(&p, HTTP_END_ANSWERED, 200, "");
+        script_let_go(b.script);
         gate_wait(&b.script->closed, i);
         probe_release(&p);
     }
     assert_int_equal(gate_count(&b.script->requests), 5);
+    assert_int_equal(gate_count(&b.script->connections), 5);
     stage_close(&b);
+}
+
+static void http_faults__an_idle_connection_that_closes_costs_nothing(void **state)
+{
+    (void)state;
+    expect_fresh_connections(answer_then_close);
+}
+
+static void http_faults__an_idle_connection_that_resets_costs_nothing(void **state)
+{
+    (void)state;
+    expect_fresh_connections(answer_then_reset);
 }
 
 /* ---- answered, with a bound ---- */
@@ -484,6 +505,51 @@ static void http_faults__a_body_cut_short_is_answered(void **state)
     assert_string_equal(p.answer, "half");
     assert_memory_equal(p.call.error, "body: ", 6);
     probe_release(&p);
+    stage_close(&b);
+}
+
+/* A server that answers more than it was asked. What it says too much must not become the
+ * next call's answer. */
+static bool answer_twice_at_once(struct script *s, int fd, int nth)
+{
+    (void)s;
+    (void)nth;
+    script_send(fd, "HTTP/1.1 200 OK\r\nX-Test: own\r\nContent-Length: 2\r\n\r\nok"
+                    "HTTP/1.1 200 OK\r\nX-Test: stale\r\nContent-Length: 2\r\n\r\nno");
+    return true;
+}
+
+static bool answer_again_later(struct script *s, int fd, int nth)
+{
+    script_answer_ok(s, fd, nth);
+    script_hold(s); /* until the first call is over */
+    script_send(fd, "HTTP/1.1 200 OK\r\nX-Test: stale\r\nContent-Length: 2\r\n\r\nno");
+    gate_pass(&s->closed);
+    return true;
+}
+
+static void http_faults__a_surplus_answer_is_nobodys(void **state)
+{
+    struct stage b;
+    struct probe p;
+    (void)state;
+    stage_open(&b, answer_twice_at_once, 4);
+    for (int i = 0; i < 3; i++) {
+        stage_probe(&b, &p, "/");
+        stage_call(&b, &p);
+        assert_string_not_equal(p.header, "stale");
+        probe_release(&p);
+    }
+    stage_close(&b);
+    stage_open(&b, answer_again_later, 4);
+    for (int i = 0; i < 2; i++) {
+        stage_probe(&b, &p, "/");
+        stage_call(&b, &p);
+        assert_string_not_equal(p.header, "stale");
+        probe_release(&p);
+        script_let_go(b.script);
+        gate_wait(&b.script->closed, 1);
+    }
     stage_close(&b);
 }
 
