@@ -22,7 +22,8 @@
 
 enum {
     STEP_MS = 10,
-    ABORTED_MS = 5000, /* for aborted calls to end and their releases to go out */
+    ABORTED_MS = 5000,  /* for aborted calls to end and their releases to go out */
+    RETENTION_MS = 500, /* for a warning: the start does not wait longer for it */
     REDIS_LAST_MS = 1000,
     PRODUCER_LAST_MS = 1000,
     BASE_BYTES = 32 << 20,
@@ -244,7 +245,7 @@ int worker_find_topics(struct worker *w, int64_t until_ms, struct err *err)
 {
     int rc = topics_ready(w->config, w->admin, until_ms, &w->topics, err);
     if (rc == 0) {
-        warn_retention(w, now_ms() + 2000);
+        warn_retention(w, now_ms() + RETENTION_MS);
         kafka_admin_close(w->admin);
         w->admin = NULL;
     }
