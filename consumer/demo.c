@@ -14,6 +14,8 @@
 #include "base/option.h"
 
 enum {
+    APPS_MIN = 40,
+    APPS_MAX = 10000,
     PART_START_MS = 5000,
     GROUP_START_MS = 20000,
     LOAD_END_MS = 5000,
@@ -83,6 +85,9 @@ static int read_flags(const struct command_line *line, struct demo_flags *flags)
     *flags = (struct demo_flags){
         .rate = text ? text : rate.initial,
         .rate_per_s = code ? 0 : values[0].real,
+        .apps = code || 2 * values[0].real < APPS_MIN ? APPS_MIN
+                : 2 * values[0].real > APPS_MAX       ? APPS_MAX
+                                                      : (int)(2 * values[0].real),
         .consumers = code ? 0 : (int)values[1].number,
         .fail = fail ? fail : "2%",
         .latency = latency ? latency : "120ms",
@@ -168,6 +173,8 @@ static int explain(struct demo *d, enum happened what, const struct child *child
     case PART_ENDED:
         return part_ended(d);
     case SIGNALLED:
+        fflush(stdout);
+        fprintf(stderr, "%s: ended at once, without a sum\n", d->program);
         break;
     }
     return 128 + d->signal_number;
@@ -209,6 +216,8 @@ static const struct child *slowest_consumer(const struct demo *d)
 
 static int start_all(struct demo *d)
 {
+    printf("Starting Kafka, Redis, a CD target and %d consumer%s: some seconds ...\n",
+           d->flags.consumers, d->flags.consumers == 1 ? "" : "s");
     int code = demo_start_broker(d);
     code = code ? code : demo_start_redis(d);
     code = code ? code : demo_start_target(d);
@@ -266,13 +275,15 @@ static int settle(struct demo *d)
 {
     int64_t until_ms = now_ms() + SETTLE_MS;
     int64_t say_ms = now_ms() + SETTLE_SAY_MS;
+    int64_t said = 0;
     while (!is_quiet(d) && now_ms() < until_ms) {
-        if (now_ms() >= say_ms) {
+        int64_t open =
+            books_unsettled(&d->books, true) + books_unsettled(&d->books, false);
+        if (now_ms() >= say_ms && open != said) {
             say_ms = now_ms() + SETTLE_SAY_MS;
+            said = open;
             demo_say(d, "waiting for %d events to end, %d of them in the retry topics",
-                     (int)(books_unsettled(&d->books, true) +
-                           books_unsettled(&d->books, false)),
-                     (int)books_unsettled(&d->books, false));
+                     (int)open, (int)books_unsettled(&d->books, false));
         }
         enum happened what = wait_for(d, never, now_ms() + COUNT_EVERY_MS);
         if (what != TIMED_OUT) {

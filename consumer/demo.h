@@ -15,7 +15,6 @@ enum {
     DEMO_SOURCE_PARTITIONS = 6,
     DEMO_SIDE_PARTITIONS = 3,
     DEMO_CONSUMERS_MAX = 8,
-    DEMO_APPS = 40,
 };
 
 #define DEMO_TOPIC  "ci.succeeded"
@@ -29,6 +28,7 @@ enum { DEMO_TIERS = 3 };
 struct demo_flags {
     const char *rate; /* "20/s" */
     double rate_per_s;
+    int apps;
     int consumers;
     const char *fail;    /* "2%" */
     const char *latency; /* "120ms" */
@@ -144,10 +144,10 @@ void demo_say(struct demo *d, const char *format, ...)
 void demo_mention(struct demo *d, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* A child's last line as a person would say it. */
-void demo_last_words(const struct child *child, struct str *out);
+/* A line of a child's as a person would say it: a JSON log line by its words alone. */
+void demo_add_words(struct str *out, const char *line);
 
-/* On stderr: which part ended, how, its last words, and what to do. */
+/* On stderr: which part it is about, what is wrong, and its last lines. */
 void demo_complain(const struct demo *d, const struct child *child, const char *what);
 
 /* "0.61 s". */

@@ -75,8 +75,8 @@ static int compare(const void *a, const void *b)
 
 static int64_t count_different(uint64_t *keys, size_t n)
 {
-    int64_t different = n > 0;
-    if (n == 0) {
+    int64_t different = 1;
+    if (!keys || n == 0) {
         return 0;
     }
     qsort(keys, n, sizeof *keys, compare);

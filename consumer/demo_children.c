@@ -58,8 +58,10 @@ static _Noreturn void become(char *const argv[], char *const env[], int out, pid
     sigprocmask(SIG_SETMASK, &none, NULL);
     execve(argv[0], argv, env);
     const char *why = strerror(errno);
-    ssize_t n = write(STDERR_FILENO, "cannot be run: ", 15);
-    n = n < 0 ? n : write(STDERR_FILENO, why, strlen(why));
+    if (write(STDERR_FILENO, "cannot be run: ", 15) < 0 ||
+        write(STDERR_FILENO, why, strlen(why)) < 0) {
+        _exit(EXIT_NOT_RUN); /* unheard; the code says it too */
+    }
     _exit(EXIT_NOT_RUN);
 }
 
@@ -104,6 +106,7 @@ static void hear_line(struct children *children, struct child *child)
     if (child->line[0] == '\0') {
         return;
     }
+    memcpy(child->prior, child->last, sizeof child->prior);
     snprintf(child->last, sizeof child->last, "%.*s", CHILD_LAST_MAX - 1, child->line);
     if (children->said) {
         children->said(children->arg, child, child->line);

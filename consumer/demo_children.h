@@ -23,9 +23,10 @@ struct child {
     int out;    /* its stdout and stderr; -1: closed */
     bool asked; /* it was told to end */
     bool ended;
-    int status;                /* as of waitpid, when ended */
-    char last[CHILD_LAST_MAX]; /* its last line, cut */
-    char line[CHILD_LINE_MAX]; /* a line that is not whole yet */
+    int status;                 /* as of waitpid, when ended */
+    char last[CHILD_LAST_MAX];  /* its last line, cut */
+    char prior[CHILD_LAST_MAX]; /* the one before it */
+    char line[CHILD_LINE_MAX];  /* a line that is not whole yet */
     size_t line_len;
 };
 

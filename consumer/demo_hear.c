@@ -87,6 +87,29 @@ static void hear_group(struct demo *d, struct demo_consumer *c, int partitions)
     c->partitions = partitions > 0 ? partitions : 0;
 }
 
+/* A worker warns. What librdkafka says to itself is the mock cluster's own weather. */
+static void hear_trouble(struct demo *d, const struct child *child, const char *msg,
+                         const char *level, struct json_object *line)
+{
+    int suppressed = int_at(line, "/suppressed");
+    struct str words;
+    if (strcmp(msg, "kafka client") == 0) {
+        return;
+    }
+    if (suppressed > 0) {
+        demo_mention(d, "%s says \"%s\" %d more times", child->name, msg, suppressed);
+        return;
+    }
+    if (strcmp(msg, "trigger failed") == 0) {
+        demo_show_failure(d, child, line);
+        return;
+    }
+    str_init(&words);
+    demo_add_words(&words, child->last);
+    demo_mention(d, "%s %s: %s", child->name, level, words.data);
+    str_release(&words);
+}
+
 static void hear_consumer(struct demo *d, int consumer, struct json_object *line)
 {
     struct demo_consumer *c = &d->consumers[consumer];
@@ -104,15 +127,8 @@ static void hear_consumer(struct demo *d, int consumer, struct json_object *line
         hear_group(d, c, int_at(line, "/partitions"));
     } else if (strcmp(msg, "revoked") == 0 || strcmp(msg, "assignment lost") == 0) {
         c->partitions = 0;
-    } else if (strcmp(msg, "trigger failed") == 0) {
-        demo_show_failure(d, c->child, line);
-    } else if (strcmp(msg, "kafka client") != 0 && /* the mock cluster's own weather */
-               (strcmp(level, "warn") == 0 || strcmp(level, "error") == 0)) {
-        struct str words;
-        str_init(&words);
-        demo_last_words(c->child, &words);
-        demo_mention(d, "%s %s: %s", c->child->name, level, words.data);
-        str_release(&words);
+    } else if (strcmp(level, "warn") == 0 || strcmp(level, "error") == 0) {
+        hear_trouble(d, c->child, msg, level, line);
     }
 }
 
@@ -172,8 +188,8 @@ static void consumer_ended(struct demo *d, int consumer)
     }
     str_init(&how);
     child_describe_end(c->child, &how);
-    demo_say(d, "%s%s %s%s: the group gives its partitions to the others",
-             d->show.paint.warn, c->child->name, how.data, d->show.paint.off);
+    demo_say(d, "%s%s %s%s: its partitions go to the others", d->show.paint.warn,
+             c->child->name, how.data, d->show.paint.off);
     str_release(&how);
 }
 

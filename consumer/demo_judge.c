@@ -153,7 +153,7 @@ static void check_ends(const struct demo *d, struct books_balance *b)
         if (child->ended) {
             child_describe_end(child, &b->faults);
             str_add(&b->faults, " when it was asked to drain; its last line: ");
-            demo_last_words(child, &b->faults);
+            demo_add_words(&b->faults, child->last);
         } else {
             str_add(&b->faults, "did not end when it was asked to drain");
         }

@@ -231,6 +231,8 @@ static void write_config(const struct demo *d, struct str *out)
 {
     double rate = ceil(2 * d->flags.rate_per_s);
     rate = rate < 50 ? 50 : rate;
+    double batch = d->flags.rate_per_s / DEMO_SOURCE_PARTITIONS;
+    batch = batch < 10 ? 10 : batch > 200 ? 200 : batch; /* one second's events */
     str_addf(out,
              "# Written by sluice-consumer demo, gone when it ends.\n"
              "kafka:\n"
@@ -242,7 +244,7 @@ static void write_config(const struct demo *d, struct str *out)
              "    session.timeout.ms: \"3000\"\n"
              "    heartbeat.interval.ms: \"500\"\n"
              "    fetch.wait.max.ms: \"20\"\n"
-             "batch: {size: 10, age: 300ms}\n"
+             "batch: {size: %.0f, age: 300ms}\n"
              "redis: {url: \"unix://%s\"}\n"
              "retry: {delays: [%s, %s, %s]}\n"
              "stop: {drain: 5s, grace: 20s}\n"
@@ -255,8 +257,8 @@ static void write_config(const struct demo *d, struct str *out)
              "    limits: [deploys]\n"
              "    timeout: 3s\n"
              "    retry: {hold: 100ms, backoff: 200ms..1s, budget: 30s}\n",
-             d->bootstrap, d->socket_path, demo_tiers[0], demo_tiers[1], demo_tiers[2],
-             rate, rate, d->target_port);
+             d->bootstrap, batch, d->socket_path, demo_tiers[0], demo_tiers[1],
+             demo_tiers[2], rate, rate, d->target_port);
 }
 
 static int store_config(const struct demo *d)
@@ -296,7 +298,7 @@ int demo_start_consumers(struct demo *d)
 int demo_start_load(struct demo *d)
 {
     char apps[TEXT_MAX];
-    snprintf(apps, sizeof apps, "%d", DEMO_APPS);
+    snprintf(apps, sizeof apps, "%d", d->flags.apps);
     const char *argv[20] = {d->producer, "simulate", "--brokers", d->bootstrap,
                             "--topic",   DEMO_TOPIC, "--rate",    d->flags.rate,
                             "--apps",    apps};

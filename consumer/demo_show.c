@@ -170,8 +170,6 @@ static void show_box(const struct demo *d)
 {
     static const char text[] =
         " Demo only: everything is in memory and gone at its end. ";
-    const char *const *p = NULL;
-    (void)p;
     printf("%s┌", d->show.paint.warn);
     for (size_t i = 0; i < sizeof text - 1; i++) {
         printf("─");
@@ -204,7 +202,7 @@ static void show_hints(const struct demo *d)
 
 void demo_show_places(struct demo *d)
 {
-    printf("Kafka:      %s   in memory, %s with %d partitions\n", d->bootstrap,
+    printf("\nKafka:      %s   in memory, %s with %d partitions\n", d->bootstrap,
            DEMO_TOPIC, DEMO_SOURCE_PARTITIONS);
     printf("Redis:      unix://%s   private, nothing stored\n", d->socket_path);
     printf("CD target:  http://127.0.0.1:%d   mock-cd, %s, %s fail\n", d->target_port,
@@ -220,19 +218,20 @@ void demo_show_places(struct demo *d)
     printf("\nConfig:     %s\n", d->config_path);
     show_box(d);
     show_hints(d);
-    printf("\nPublishing %s of %d apps%s%s; Ctrl-C ends it.\n", d->flags.rate, DEMO_APPS,
-           d->flags.span ? " for " : "", d->flags.span ? d->flags.span : "");
+    printf("\nPublishing %s of %d apps%s%s; Ctrl-C ends it.\n", d->flags.rate,
+           d->flags.apps, d->flags.span ? " for " : "",
+           d->flags.span ? d->flags.span : "");
 }
 
 /* --- what went wrong --- */
 
-void demo_last_words(const struct child *child, struct str *out)
+void demo_add_words(struct str *out, const char *line)
 {
     static const char *const reasons[] = {"/why", "/error", "/text", "/reason"};
     struct json_object *doc = NULL;
-    bool is_json = json_parse(child->last, strlen(child->last), &doc, NULL) == 0;
+    bool is_json = json_parse(line, strlen(line), &doc, NULL) == 0;
     const char *msg = is_json ? json_string_at(doc, "/msg", NULL) : NULL;
-    str_addf(out, "%.*s", WORDS_MAX, msg ? msg : child->last);
+    str_addf(out, "%.*s", WORDS_MAX, msg ? msg : line);
     for (size_t i = 0; msg && i < sizeof reasons / sizeof reasons[0]; i++) {
         const char *why = json_string_at(doc, reasons[i], NULL);
         if (why) {
@@ -244,15 +243,18 @@ void demo_last_words(const struct child *child, struct str *out)
 
 void demo_complain(const struct demo *d, const struct child *child, const char *what)
 {
-    struct str words;
-    str_init(&words);
-    demo_last_words(child, &words);
+    const char *const lines[] = {child->prior, child->last};
     fflush(stdout);
-    fprintf(stderr, "%s: %s %s\n", d->program, child->name, what);
-    if (words.len > 0) {
-        fprintf(stderr, "  its last line: %s\n", words.data);
+    fprintf(stderr, "%s: %s %s; its last lines:\n", d->program, child->name, what);
+    for (size_t i = 0; i < 2; i++) {
+        struct str words;
+        str_init(&words);
+        demo_add_words(&words, lines[i]);
+        if (words.len > 0) {
+            fprintf(stderr, "  %s\n", words.data);
+        }
+        str_release(&words);
     }
-    str_release(&words);
 }
 
 void demo_add_seconds(struct str *out, int64_t ms)
