@@ -21,7 +21,8 @@ enum {
     SERVE_MS = 100,
     MESSAGE_TIMEOUT_MS = 30000,
     BUFFER_BYTES = 32 << 20,
-    FLUSH_MS = 1500
+    FLUSH_MS = 1500,
+    REFUSED_LOOK_MS = 250
 };
 
 struct kafka_producer {
@@ -271,6 +272,17 @@ static void wait_sent(void *arg, int rc, int partition, int64_t offset, const ch
     wait_drop(w);
 }
 
+/* Wait for the report; a refusal is not waited out. */
+static bool wait_ended(struct kafka_producer *p, struct wait *w, int64_t until_ms)
+{
+    int rc = -ETIMEDOUT;
+    while (rc != 0 && now_ms() < until_ms && !atomic_load(&p->refused)) {
+        int64_t next_ms = now_ms() + REFUSED_LOOK_MS;
+        rc = waitgroup_wait(&w->wg, next_ms < until_ms ? next_ms : until_ms);
+    }
+    return rc == 0;
+}
+
 int kafka_send_wait(struct kafka_producer *p, const struct kafka_message *m,
                     int64_t until_ms, int *partition, int64_t *offset, struct err *err)
 {
@@ -282,7 +294,7 @@ int kafka_send_wait(struct kafka_producer *p, const struct kafka_message *m,
     if (rc) {
         waitgroup_done(&w->wg);
         wait_drop(w);
-    } else if (waitgroup_wait(&w->wg, until_ms) == 0) {
+    } else if (wait_ended(p, w, until_ms)) {
         rc = w->rc;
         *partition = w->partition;
         *offset = w->offset;
