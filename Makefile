@@ -127,6 +127,7 @@ test:
 	@+$(SUB) all tools unit-bins
 	@SAN=$(SAN) tests/tools/unit.sh $(UNIT_BIN)
 	@tests/cli/check_cli.sh $(BUILD)
+	@tests/cli/check_producer_cli.sh $(BUILD)
 	@$(SCENARIOS) --brokers none,mock
 
 # The same, and every scenario on a real Apache Kafka and a real Redis.

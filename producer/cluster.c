@@ -35,8 +35,9 @@ static int load_config(const struct command_line *line, struct cluster *cluster)
                     report.items[i].code, report.items[i].text);
         }
     }
+    int code = cluster->config ? 0 : report.no_input ? EXIT_NO_INPUT : EXIT_CONFIG;
     config_report_release(&report);
-    return cluster->config ? 0 : EXIT_CONFIG;
+    return code;
 }
 
 static int add_property(const struct command_line *line, struct cluster *cluster,
@@ -106,6 +107,18 @@ void cluster_release(struct cluster *cluster)
         free((char *)cluster->properties[i].value);
     }
     config_free(cluster->config);
+}
+
+struct kafka_producer *cluster_producer(const struct cluster *cluster, struct err *err)
+{
+    const struct kafka_producer_options options = {
+        .brokers = cluster->brokers,
+        .client_id = "sluice-producer",
+        .message_timeout_ms = cluster->timeout_ms,
+        .properties = cluster->properties,
+        .property_count = cluster->property_count,
+    };
+    return kafka_producer_start(&options, err);
 }
 
 int cluster_complain(const struct cluster *cluster, int rc, const char *why)

@@ -6,7 +6,7 @@
 #include "base/command.h"
 #include "base/err.h"
 #include "fleet/config.h"
-#include "wire/kafka.h"
+#include "wire/kafka_producer.h"
 
 enum { CLUSTER_PROPERTIES_MAX = 64 };
 
@@ -33,6 +33,10 @@ struct cluster {
 /* Returns 0, or an exit code after saying why. cluster_release in every case. */
 int cluster_read(const struct command_line *line, struct cluster *cluster);
 void cluster_release(struct cluster *cluster);
+
+/* A producer that gives up a record after the cluster's timeout. Returns owned, or NULL
+ * with a sentence about a property. */
+struct kafka_producer *cluster_producer(const struct cluster *cluster, struct err *err);
 
 /* Say what went wrong and what to do next, on stderr. rc: as of wire/kafka_*. Returns the
  * exit code. */

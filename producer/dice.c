@@ -1,5 +1,13 @@
 #include "dice.h"
 
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/option.h"
+
 /* splitmix64 (Steele, Lea, Flood 2014): passes BigCrush, eight lines, any seed will do.
  */
 uint64_t dice_next(struct dice *dice)
@@ -34,4 +42,21 @@ double dice_unit(struct dice *dice)
 uint64_t dice_below(struct dice *dice, uint64_t limit)
 {
     return dice_next(dice) % limit; /* the bias is below 2^-40 for what we ask */
+}
+
+int dice_read_share(const char *text, double *share)
+{
+    static const struct option row = {.key = "share", .type = OPTION_NUMBER};
+    size_t len = strlen(text);
+    bool percent = len > 0 && text[len - 1] == '%';
+    char *number = mem_strndup(text, percent ? len - 1 : len);
+    struct option_value value;
+    int rc = option_read(&row, number, &value, NULL);
+    free(number);
+    value.real /= percent ? 100 : 1;
+    if (rc != 0 || value.real > 1) {
+        return -EINVAL;
+    }
+    *share = value.real;
+    return 0;
 }

@@ -18,4 +18,7 @@ uint64_t dice_next(struct dice *dice);
 double dice_unit(struct dice *dice);                    /* [0, 1) */
 uint64_t dice_below(struct dice *dice, uint64_t limit); /* [0, limit); limit > 0 */
 
+/* "2%" or "0.02" as 0 to 1. Returns 0 or -EINVAL, share untouched. */
+int dice_read_share(const char *text, double *share);
+
 #endif

@@ -107,3 +107,17 @@ bool lines_would_wait(struct lines *lines)
     struct pollfd p = {.fd = lines->fd, .events = POLLIN};
     return !lines->ended && !find_end(lines) && poll(&p, 1, 0) == 0;
 }
+
+int lines_read_all(struct lines *lines, size_t max, struct str *out, struct err *err)
+{
+    ssize_t n = 1;
+    while (n > 0) {
+        str_put(out, lines->in.data + lines->at, unread(lines));
+        lines->at = lines->in.len;
+        if (out->len > max) {
+            return err_set(err, -EIO, "%s: larger than %zu bytes", lines->name, max);
+        }
+        n = fill(lines);
+    }
+    return n == 0 ? 0 : err_set(err, -EIO, "%s: %s", lines->name, strerror(errno));
+}

@@ -30,6 +30,10 @@ void lines_close(struct lines *lines);
  * Returns 1, 0 at the end, or -EIO with a sentence. */
 int lines_next(struct lines *lines, const char **text, size_t *len, struct err *err);
 
+/* Everything that is still to come, as it is. Returns 0, or -EIO with a sentence, also
+ * for more than max bytes. */
+int lines_read_all(struct lines *lines, size_t max, struct str *out, struct err *err);
+
 /* Would lines_next have to wait for more? */
 bool lines_would_wait(struct lines *lines);
 

@@ -53,6 +53,31 @@ static const struct command commands[] = {
          "structured mode around the flat object.",
      .flags = publish_flags,
      .run = publish_run},
+    {.name = "simulate",
+     .summary = "Publish made-up events at a rate",
+     .details = "The events hang on --seed and --run-id alone. Ends after --for or "
+                "--count or at Ctrl-C, waits\nfor the acknowledgements, and exits 0 only "
+                "when all came.",
+     .flags = simulate_flags,
+     .run = simulate_run},
+    {.name = "validate",
+     .words = "[FILE...]",
+     .words_max = COMMAND_WORDS_MAX,
+     .summary = "Check events offline, every fault with its JSON pointer",
+     .details = "A file is one JSON document, or one a line; without a file, standard "
+                "input. Exits 65 when\nthere is a fault.",
+     .flags = validate_flags,
+     .run = validate_run},
+    {.name = "topics ensure",
+     .summary = "Create the source, retry and dead-letter topics unless they are there",
+     .details = "<topic>, <topic>.<group>.retry.<delay> and <topic>.<group>.dlq. Waits "
+                "until they can be seen.",
+     .flags = topics_ensure_flags,
+     .run = topics_ensure_run},
+    {.name = "topics list",
+     .summary = "Show these topics; exits 1 when one is missing",
+     .flags = topics_list_flags,
+     .run = topics_list_run},
     {.name = "mock-cd",
      .summary = "Be a CD system to aim at, well behaved or not",
      .details =

@@ -7,7 +7,6 @@
 
 #include "base/mem.h"
 #include "base/now.h"
-#include "base/option.h"
 #include "base/str.h"
 #include "dice.h"
 
@@ -51,23 +50,6 @@ static int read_latency(struct mock_mode *mode, const char *text)
     }
     mode->latency_ms = from;
     mode->latency_max_ms = to;
-    return 0;
-}
-
-static int read_share(double *share, const char *text)
-{
-    static const struct option row = {.key = "share", .type = OPTION_NUMBER};
-    size_t len = strlen(text);
-    bool percent = len > 0 && text[len - 1] == '%';
-    char *number = mem_strndup(text, percent ? len - 1 : len);
-    struct option_value value;
-    int rc = option_read(&row, number, &value, NULL);
-    free(number);
-    value.real /= percent ? 100 : 1;
-    if (rc != 0 || value.real > 1) {
-        return -EINVAL;
-    }
-    *share = value.real;
     return 0;
 }
 
@@ -150,7 +132,7 @@ static int set(struct mock_mode *mode, const struct setting *setting, const char
     case LATENCY:
         return read_latency(mode, text);
     case SHARE:
-        return read_share(at, text);
+        return dice_read_share(text, at);
     case STATUS:
         return read_status(at, text);
     case RETRY_AFTER:

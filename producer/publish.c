@@ -212,14 +212,7 @@ static int send_one(struct publish *publish, const struct record *record,
 {
     const struct cluster *cluster = &publish->cluster;
     struct err err = ERR_INIT;
-    const struct kafka_producer_options options = {
-        .brokers = cluster->brokers,
-        .client_id = "sluice-producer",
-        .message_timeout_ms = cluster->timeout_ms,
-        .properties = cluster->properties,
-        .property_count = cluster->property_count,
-    };
-    struct kafka_producer *producer = kafka_producer_start(&options, &err);
+    struct kafka_producer *producer = cluster_producer(cluster, &err);
     if (!producer) {
         return command_misused(publish->line, "%s", err.text);
     }

@@ -70,7 +70,7 @@ static struct event_input input_of(const struct record *record,
     return (struct event_input){
         .key = record->key,
         .key_len = record->key ? strlen(record->key) : 0,
-        .value = record->value.data,
+        .value = record->tombstone ? NULL : record->value.data,
         .value_len = record->value.len,
         .headers = headers,
         .header_count = record->header_count,
@@ -104,7 +104,8 @@ struct json_object *record_json(const struct record *record, const char *topic)
         json_object_object_add(headers, record->headers[i].name,
                                json_object_new_string(record->headers[i].value));
     }
-    if (json_parse(record->value.data, record->value.len, &value, NULL) != 0) {
+    if (!record->tombstone &&
+        json_parse(record->value.data, record->value.len, &value, NULL) != 0) {
         value = json_object_new_string_len(record->value.data, (int)record->value.len);
     }
     json_object_object_add(doc, "topic", json_object_new_string(topic));
@@ -122,7 +123,7 @@ struct kafka_message record_message(const struct record *record, const char *top
         .partition = -1,
         .key = record->key,
         .key_len = record->key ? strlen(record->key) : 0,
-        .value = record->value.data,
+        .value = record->tombstone ? NULL : record->value.data,
         .value_len = record->value.len,
         .headers = record->headers,
         .header_count = record->header_count,

@@ -10,6 +10,7 @@ enum { RECORD_HEADERS_MAX = 64 };
 struct record {
     char *key; /* owned; NULL: none */
     struct str value;
+    bool tombstone;                                  /* a null value */
     struct kafka_header headers[RECORD_HEADERS_MAX]; /* names and values are owned */
     size_t header_count;
 };
