@@ -60,7 +60,22 @@ struct fleet {
     struct metric *batches[3]; /* size (or bytes), age, stop */
 };
 
-/* The target of that name, or NULL. */
-struct fleet_target *fleet_target_find(const struct fleet *fleet, const char *name);
+enum {
+    FLEET_PRODUCER_BYTES = 32 << 20
+}; /* what may wait to be parked; counted in the memory bound */
+
+/* Make connections, targets and counters; waits for nobody.
+ * config, metrics  borrowed until fleet_release.
+ * Returns 0, or -EINVAL with a sentence and nothing left behind. */
+int fleet_init(struct fleet *fleet, const struct config *config, struct metrics *metrics,
+               struct err *err);
+
+/* In this order: http loop, Redis (until redis_until_ms), producer (until
+ * producer_until_ms), the rest. No lane may be alive. */
+void fleet_release(struct fleet *fleet, int64_t redis_until_ms,
+                   int64_t producer_until_ms);
+
+/* The memory limit of this process' cgroup in bytes, 0 for none. */
+uint64_t fleet_memory_limit(void);
 
 #endif

@@ -17,16 +17,6 @@
 
 enum { HEADERS_MAX = 1024 };
 
-struct fleet_target *fleet_target_find(const struct fleet *fleet, const char *name)
-{
-    for (size_t i = 0; i < fleet->target_count; i++) {
-        if (strcmp(fleet->targets[i].config->name, name) == 0) {
-            return &fleet->targets[i];
-        }
-    }
-    return NULL;
-}
-
 /* --- reading a record --- */
 
 static int64_t header_number(const struct kafka_record *r, const char *name,
@@ -182,6 +172,16 @@ static void join_chain(struct seen *keys, struct unit *unit)
 
 /* --- units --- */
 
+static struct fleet_target *find_target(const struct fleet *fleet, const char *name)
+{
+    for (size_t i = 0; i < fleet->target_count; i++) {
+        if (strcmp(fleet->targets[i].config->name, name) == 0) {
+            return &fleet->targets[i];
+        }
+    }
+    return NULL;
+}
+
 static struct unit *add_unit(struct batch_of_events *batch, struct lane *lane,
                              struct batch_event *be, struct fleet_target *target)
 {
@@ -263,7 +263,7 @@ static void open_event(struct opening *o, struct batch_event *be,
         return;
     }
     if (be->target_name) {
-        struct fleet_target *target = fleet_target_find(o->fleet, be->target_name);
+        struct fleet_target *target = find_target(o->fleet, be->target_name);
         if (target) {
             add_open(o->batch, o->lane, o->fleet, be, target, &o->keys, &o->identities);
         } else {

@@ -265,7 +265,7 @@ static void *lane_main(void *arg)
     struct lane *lane = arg;
     const struct config *config = lane->fleet->config;
     struct kafka_record **records =
-        mem_array((size_t)config->batch.size, sizeof *records);
+        mem_array((size_t)config->batch.size, sizeof(struct kafka_record *));
     while (runs(lane)) {
         enum closed_by by;
         lane_waits(lane, LANE_WINDOW);

@@ -17,7 +17,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/now.h"
-#include "fleet/fleet_make.h"
 #include "fleet/topics.h"
 
 enum {
@@ -209,7 +208,7 @@ struct worker *worker_new(const struct config *config, struct metrics *metrics,
     MUST(pthread_mutex_init(&w->mu, NULL));
     w->admin = kafka_admin_open(config->kafka.brokers, config->kafka.properties,
                                 config->kafka.property_count, err);
-    if (!w->admin || fleet_make(&w->fleet, config, metrics, err)) {
+    if (!w->admin || fleet_init(&w->fleet, config, metrics, err)) {
         kafka_admin_close(w->admin);
         MUST(pthread_cond_destroy(&w->rested));
         MUST(pthread_mutex_destroy(&w->mu));
@@ -441,8 +440,8 @@ int worker_stop(struct worker *w, int64_t drain_ms)
         code = 70;
     }
     kafka_admin_close(w->admin);
-    fleet_unmake(&w->fleet, now_ms() + REDIS_LAST_MS,
-                 now_ms() + REDIS_LAST_MS + PRODUCER_LAST_MS);
+    fleet_release(&w->fleet, now_ms() + REDIS_LAST_MS,
+                  now_ms() + REDIS_LAST_MS + PRODUCER_LAST_MS);
     topics_release(&w->topics);
     MUST(pthread_cond_destroy(&w->rested));
     MUST(pthread_mutex_destroy(&w->mu));

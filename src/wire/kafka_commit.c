@@ -12,6 +12,15 @@
 #include "base/now.h"
 #include "wire/kafka_consumer.h"
 
+enum { TOKENS = 256 }; /* far more epochs than a late answer can lag behind */
+
+/* An address that stands for the epoch, to travel as a commit's opaque. */
+static void *token(const struct kafka_consumer *c)
+{
+    static char tokens[TOKENS];
+    return &tokens[c->epoch % TOKENS];
+}
+
 /* How many partitions the topic had when the group was new: what is numbered above was
  * added later and must be read from its beginning. */
 static void put_birth(const struct kafka_consumer *c, rd_kafka_topic_partition_t *entry)
@@ -66,8 +75,8 @@ void kafka_commit_start(struct kafka_consumer *c)
         return;
     }
     rd_kafka_topic_partition_list_t *list = list_behind(c, behind);
-    rd_kafka_resp_err_t code = rd_kafka_commit_queue(c->rk, list, c->commit_queue, NULL,
-                                                     (void *)(uintptr_t)c->epoch);
+    rd_kafka_resp_err_t code =
+        rd_kafka_commit_queue(c->rk, list, c->commit_queue, NULL, token(c));
     rd_kafka_topic_partition_list_destroy(list);
     c->commit_open = code == RD_KAFKA_RESP_ERR_NO_ERROR;
     c->commit_failed = code != RD_KAFKA_RESP_ERR_NO_ERROR;
@@ -106,7 +115,7 @@ static void fail(struct kafka_consumer *c, rd_kafka_resp_err_t code)
 
 static void answer(struct kafka_consumer *c, rd_kafka_event_t *event)
 {
-    if ((uint64_t)(uintptr_t)rd_kafka_event_opaque(event) != c->epoch) {
+    if (rd_kafka_event_opaque(event) != token(c)) {
         return;
     }
     c->commit_open = false;

@@ -212,7 +212,7 @@ static void on_assign(struct kafka_consumer *c, rd_kafka_topic_partition_list_t 
     c->epoch++;
     c->commit_open = false;
     c->commit_failed = false;
-    c->partitions = mem_array((size_t)list->cnt + 1, sizeof *c->partitions);
+    c->partitions = mem_array((size_t)list->cnt + 1, sizeof(struct kafka_partition *));
     c->partition_count = (size_t)list->cnt;
     for (int i = 0; i < list->cnt; i++) {
         c->partitions[i] =

@@ -293,7 +293,7 @@ int kafka_send_wait(struct kafka_producer *p, const struct kafka_message *m,
     int rc = kafka_send(p, m, wait_sent, w, err);
     if (rc) {
         waitgroup_done(&w->wg);
-        wait_drop(w);
+        atomic_store(&w->refs, 1); /* wait_sent will not come */
     } else if (wait_ended(p, w, until_ms)) {
         rc = w->rc;
         *partition = w->partition;

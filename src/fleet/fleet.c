@@ -1,4 +1,4 @@
-#include "fleet/fleet_make.h"
+#include "fleet/fleet.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -228,7 +228,7 @@ static void make_targets(struct fleet *f)
     f->dead_topic = config_dead_topic(c);
 }
 
-int fleet_make(struct fleet *fleet, const struct config *config, struct metrics *metrics,
+int fleet_init(struct fleet *fleet, const struct config *config, struct metrics *metrics,
                struct err *err)
 {
     *fleet = (struct fleet){.config = config, .metrics = metrics};
@@ -243,7 +243,7 @@ int fleet_make(struct fleet *fleet, const struct config *config, struct metrics 
     return 0;
 }
 
-void fleet_unmake(struct fleet *fleet, int64_t redis_until_ms, int64_t producer_until_ms)
+void fleet_release(struct fleet *fleet, int64_t redis_until_ms, int64_t producer_until_ms)
 {
     metrics_on_collect(fleet->metrics, NULL, NULL);
     http_stop(fleet->http);

@@ -1,0 +1,329 @@
+/* A lane on Kafka in memory, a real Redis and a real HTTP target, for the tests of lanes:
+ * see begin, go, stop_lane, end. */
+#ifndef TESTS_UNIT_LANE_STAGE_H
+#define TESTS_UNIT_LANE_STAGE_H
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <setjmp.h>
+
+#include <cmocka.h>
+
+#include "fake_kafka.h"
+#include "fleet/intake.h"
+#include "fleet/lane.h"
+#include "redis_server.h"
+#include "wire/httpd.h"
+
+enum { CALLS_MAX = 256 };
+
+/* What the target answers, by the order of calls to one path; the last answer stays. */
+struct script {
+    const char *path;
+    int statuses[8];
+    int count;
+    bool hang; /* the first call never gets an answer */
+};
+
+static struct {
+    struct redis_server redis_server;
+    struct httpd *target;
+    struct config *config;
+    struct metrics *metrics;
+    struct fleet fleet;
+    struct fleet_target targets[2];
+    char *retry_topics[4];
+    struct kafka_partition *partition;
+    struct lane *lane;
+    char path[64]; /* of the configuration */
+    pthread_mutex_t mu;
+    pthread_cond_t cond;
+    /* guarded by mu */
+    struct script scripts[8];
+    char calls[CALLS_MAX][160]; /* "<path> <idempotency key>" */
+    size_t call_count;
+    bool rested;
+} t;
+
+/* --- the target --- */
+
+static struct script *script_for(const char *path)
+{
+    for (size_t i = 0; i < sizeof t.scripts / sizeof t.scripts[0]; i++) {
+        if (t.scripts[i].path && strcmp(t.scripts[i].path, path) == 0) {
+            return &t.scripts[i];
+        }
+    }
+    return NULL;
+}
+
+static void serve(void *arg, struct httpd_request *request)
+{
+    (void)arg;
+    int status = 202;
+    bool hang = false;
+    const char *key = httpd_header(request, "idempotency-key");
+    MUST(pthread_mutex_lock(&t.mu));
+    struct script *script = script_for(httpd_path(request));
+    if (script && script->hang) {
+        script->hang = false;
+        hang = true;
+    } else if (script && script->count > 0) {
+        status = script->statuses[0];
+        if (script->count > 1) {
+            memmove(script->statuses, script->statuses + 1,
+                    sizeof script->statuses - sizeof(int));
+            script->count--;
+        }
+    }
+    ASSERT(t.call_count < CALLS_MAX);
+    snprintf(t.calls[t.call_count++], sizeof t.calls[0], "%s %s", httpd_path(request),
+             key ? key : "-");
+    MUST(pthread_cond_broadcast(&t.cond));
+    MUST(pthread_mutex_unlock(&t.mu));
+    if (hang) {
+        httpd_hang(request);
+    } else {
+        httpd_reply(request, status, NULL, "{}", 2);
+    }
+}
+
+static inline void answer(size_t i, const char *path, int count, ...)
+{
+    va_list args;
+    va_start(args, count);
+    MUST(pthread_mutex_lock(&t.mu));
+    t.scripts[i] = (struct script){.path = path, .count = count};
+    for (int k = 0; k < count; k++) {
+        t.scripts[i].statuses[k] = va_arg(args, int);
+    }
+    MUST(pthread_mutex_unlock(&t.mu));
+    va_end(args);
+}
+
+static inline size_t calls(void)
+{
+    MUST(pthread_mutex_lock(&t.mu));
+    size_t n = t.call_count;
+    MUST(pthread_mutex_unlock(&t.mu));
+    return n;
+}
+
+static inline bool await_calls(size_t n)
+{
+    int64_t until_ms = now_ms() + FAKE_PATIENCE_MS;
+    MUST(pthread_mutex_lock(&t.mu));
+    while (t.call_count < n && fake_wait(&t.cond, &t.mu, until_ms)) {
+    }
+    bool there = t.call_count >= n;
+    MUST(pthread_mutex_unlock(&t.mu));
+    return there;
+}
+
+/* --- the fleet --- */
+
+static void on_rested(void *arg, struct lane *lane)
+{
+    (void)arg;
+    (void)lane;
+    MUST(pthread_mutex_lock(&t.mu));
+    t.rested = true;
+    MUST(pthread_cond_broadcast(&t.cond));
+    MUST(pthread_mutex_unlock(&t.mu));
+}
+
+static void make_config(const char *extra)
+{
+    struct config_report report;
+    char *const no_environment[] = {NULL};
+    snprintf(t.path, sizeof t.path, "/tmp/sluice-lane-XXXXXX");
+    int fd = mkstemp(t.path);
+    ASSERT(fd >= 0);
+    dprintf(fd,
+            "kafka: {brokers: [none:1], topic: ci, group: g}\n"
+            "redis: {url: \"%s\", timeout: 2s}\n"
+            "retry: {delays: [1s, 2s]}\n"
+            "batch: {size: 5, age: 20ms}\n"
+            "targets:\n"
+            "  a:\n"
+            "    url: \"http://127.0.0.1:%d/a/${event.app}\"\n"
+            "%s%s",
+            t.redis_server.url, httpd_port(t.target),
+            strstr(extra, "timeout:") ? "" : "    timeout: 2s\n", extra);
+    close(fd);
+    t.config = config_load(t.path, NULL, 0, no_environment, &report);
+    for (size_t i = 0; i < report.errors; i++) {
+        print_error("%s %s\n", report.items[i].where, report.items[i].text);
+    }
+    config_report_release(&report);
+    ASSERT(t.config);
+}
+
+static struct metric_family *family(const char *name, const char *labels)
+{
+    return metrics_family(t.metrics, METRIC_COUNTER, name, labels, "for the test", NULL,
+                          0);
+}
+
+static struct metric *one(const char *name)
+{
+    return metrics_series(metrics_family(t.metrics, METRIC_GAUGE, name, "",
+                                         "for the test", NULL, 0),
+                          NULL, NULL, NULL, NULL);
+}
+
+static void make_counters(struct fleet *f)
+{
+    static const double buckets[] = {1};
+    struct metric *histogram =
+        metrics_series(metrics_family(t.metrics, METRIC_HISTOGRAM, "h", "",
+                                      "for the test", buckets, 1),
+                       NULL, NULL, NULL, NULL);
+    f->events_read = family("read", "t,p");
+    f->events_settled = family("settled", "t,p");
+    f->events_returned = family("returned", "t,p");
+    f->events_invalid = family("invalid", "r");
+    f->retries = family("retries", "t,r");
+    f->parked = family("parked", "v,r");
+    f->events_in_flight = one("events_in_flight");
+    f->units_in_flight = one("units_in_flight");
+    f->latency = f->batch_events = f->barrier_wait = histogram;
+    for (size_t i = 0; i < 3; i++) {
+        f->batches[i] = one("batches");
+    }
+    for (int v = 0; v < VERDICT_COUNT; v++) {
+        f->no_target[v] = metrics_series(family("units", "t,v"), "none",
+                                         verdict_name((enum verdict)v), NULL, NULL);
+        for (size_t i = 0; i < f->target_count; i++) {
+            f->targets[i].verdicts[v] =
+                metrics_series(family("units", "t,v"), f->targets[i].config->name,
+                               verdict_name((enum verdict)v), NULL, NULL);
+        }
+    }
+    for (size_t i = 0; i < f->target_count; i++) {
+        f->targets[i].duration = histogram;
+        for (size_t c = 0; c < 6; c++) {
+            f->targets[i].codes[c] = one("codes");
+        }
+    }
+}
+
+static void make_fleet(void)
+{
+    struct err err = ERR_INIT;
+    struct http_options http = {.in_flight = 16, .user_agent = "test"};
+    struct redis_options redis = {.url = t.redis_server.url, .connect_timeout_ms = 1000};
+    struct ledger_options ledger = {"s", "g", 60000, 2000};
+    struct limiter_options limiter = {.prefix = "s", .version = 1, .timeout_ms = 2000};
+    t.metrics = metrics_new();
+    t.fleet = (struct fleet){.config = t.config,
+                             .metrics = t.metrics,
+                             .targets = t.targets,
+                             .target_count = t.config->target_count,
+                             .dead_topic = config_dead_topic(t.config),
+                             .retry_topics = t.retry_topics,
+                             .rested = on_rested};
+    t.fleet.http = http_start(&http, &err);
+    t.fleet.redis = redis_start(&redis, &err);
+    ASSERT(t.fleet.http && t.fleet.redis);
+    t.fleet.ledger = ledger_new(t.fleet.redis, &ledger);
+    t.fleet.limiter = limiter_new(t.fleet.redis, &limiter);
+    for (size_t i = 0; i < t.config->retry.tier_count; i++) {
+        t.retry_topics[i] = config_retry_topic(t.config, i);
+    }
+    for (size_t i = 0; i < t.config->target_count; i++) {
+        t.targets[i] = (struct fleet_target){.config = &t.config->targets[i],
+                                             .out_max = 8,
+                                             .lease_ms = 30000,
+                                             .grant_patience_ms = 10000};
+        t.targets[i].pool =
+            http_pool_new(t.fleet.http, t.config->targets[i].name, 8, false);
+        t.targets[i].limits = limiter_set_new(t.fleet.limiter, NULL, 0);
+        breaker_init(&t.targets[i].breaker);
+    }
+    make_counters(&t.fleet);
+}
+
+/* A lane on this topic; `extra` goes on with target a in the configuration. */
+static void begin(const char *extra, const char *topic, bool source)
+{
+    struct err err = ERR_INIT;
+    memset(&t, 0, sizeof t);
+    MUST(pthread_mutex_init(&t.mu, NULL));
+    fake_cond_init(&t.cond);
+    fake_broker_reset();
+    redis_server_start(&t.redis_server, false, NULL);
+    struct httpd_options options = {.address = "127.0.0.1",
+                                    .connections_max = 64,
+                                    .body_max = 65536,
+                                    .threads = 1,
+                                    .handle = serve};
+    t.target = httpd_start(&options, &err);
+    ASSERT(t.target);
+    make_config(extra);
+    make_fleet();
+    t.partition = fake_partition_new(topic, source);
+}
+
+static void go(void)
+{
+    t.lane = lane_start(&t.fleet, t.partition);
+}
+
+/* Tell the lane to stop and wait until its thread is about to end. Returns how many units
+ * it gave back. */
+static int64_t stop_lane(enum lane_stop how)
+{
+    int64_t until_ms = now_ms() + FAKE_PATIENCE_MS;
+    lane_stop(t.lane, how);
+    MUST(pthread_mutex_lock(&t.mu));
+    while (!t.rested && fake_wait(&t.cond, &t.mu, until_ms)) {
+    }
+    assert_true(t.rested);
+    MUST(pthread_mutex_unlock(&t.mu));
+    int64_t returned = atomic_load(&t.lane->returned_units);
+    lane_free(t.lane);
+    t.lane = NULL;
+    return returned;
+}
+
+static void end(void)
+{
+    if (t.lane) {
+        stop_lane(LANE_NO_STARTS);
+    }
+    assert_true(metric_value(t.fleet.events_in_flight) == 0);
+    assert_true(metric_value(t.fleet.units_in_flight) == 0);
+    http_stop(t.fleet.http);
+    redis_stop(t.fleet.redis, now_ms() + 1000);
+    ledger_free(t.fleet.ledger);
+    limiter_free(t.fleet.limiter);
+    for (size_t i = 0; i < t.config->target_count; i++) {
+        breaker_release(&t.targets[i].breaker);
+    }
+    for (size_t i = 0; i < t.config->retry.tier_count; i++) {
+        free(t.retry_topics[i]);
+    }
+    free(t.fleet.dead_topic);
+    fake_partition_free(t.partition);
+    metrics_free(t.metrics);
+    config_free(t.config);
+    httpd_stop(t.target);
+    redis_server_stop(&t.redis_server);
+    unlink(t.path);
+    MUST(pthread_cond_destroy(&t.cond));
+    MUST(pthread_mutex_destroy(&t.mu));
+}
+
+static inline int count_units(const char *target, enum verdict verdict)
+{
+    return (int)metric_value(metrics_series(family("units", "t,v"), target,
+                                            verdict_name(verdict), NULL, NULL));
+}
+
+#define EVENT(id, app, commit) \
+    "{\"id\":\"" id "\",\"app\":\"" app "\",\"repo\":\"r\",\"commit\":\"" commit "\"}"
+
+#endif
