@@ -75,6 +75,10 @@ static int read_flags(const struct command_line *line, struct demo_flags *flags)
                                        .min = 0,
                                        .max = INT64_MAX};
     struct option_value values[4];
+    if (flag_is_set(line, "config") || flag_is_set(line, "set") ||
+        flag_is_set(line, "property")) {
+        return command_misused(line, "the demo writes its own configuration");
+    }
     int code = read_flag(line, &rate, &values[0]);
     code = code ? code : read_flag(line, &consumers, &values[1]);
     code = code ? code : read_flag(line, &span, &values[2]);
@@ -362,6 +366,7 @@ static void init(struct demo *d, const struct command_line *line)
     d->program = line->program->name;
     d->started_ms = now_ms();
     d->show.paint = paint_for(line, stdout);
+    d->show.quiet = flag_is_set(line, "quiet");
     for (int t = 0; t < BOOKS_TOPICS_MAX; t++) {
         for (int p = 0; p < BOOKS_PARTITIONS_MAX; p++) {
             d->owner[t][p] = -1;

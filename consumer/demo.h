@@ -46,6 +46,7 @@ struct demo_consumer {
 /* What is printed at most in a second, and what was not. */
 struct demo_show {
     struct paint paint;
+    bool quiet; /* no lines of batches and failures */
     int64_t second;
     int batch_lines;
     int other_lines;

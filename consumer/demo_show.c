@@ -51,7 +51,8 @@ static void next_second(struct demo *d)
     if (show->more_others > 0) {
         demo_say(d, "... and %" PRId64 " more such lines", show->more_others);
     }
-    *show = (struct demo_show){.paint = show->paint, .second = second};
+    *show =
+        (struct demo_show){.paint = show->paint, .quiet = show->quiet, .second = second};
 }
 
 /* Is there room for one more line that is not about a batch? */
@@ -109,6 +110,9 @@ void demo_show_batch(struct demo *d, const struct child *child,
 {
     struct demo_show *show = &d->show;
     struct str line;
+    if (show->quiet) {
+        return;
+    }
     next_second(d);
     if (show->batch_lines >= BATCH_LINES_A_SECOND) {
         show->more_batches++;
@@ -137,6 +141,9 @@ void demo_show_failure(struct demo *d, const struct child *child,
     struct json_object *status = json_at(line, "/status");
     struct json_object *in_ms = json_at(line, "/in_ms");
     struct str what;
+    if (d->show.quiet) {
+        return;
+    }
     str_init(&what);
     if (status && json_object_get_int(status) > 0) {
         str_addf(&what, "%d", json_object_get_int(status));

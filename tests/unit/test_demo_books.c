@@ -285,6 +285,8 @@ static void books_balance__finds_a_worker_whose_counters_disagree(void **state)
     books_balance(&books, &b);
     assert_non_null(strstr(b.faults.data, "c-1: events read 13, settled 12"));
     assert_non_null(strstr(b.faults.data, "ci[0]: events read 11, settled 10"));
+    assert_non_null(strstr(b.faults.data,
+                           "c-1: events read 13, units with a verdict or in flight 12"));
     books_balance_release(&b);
 }
 
