@@ -77,8 +77,13 @@ static void enlist(struct http_sockets *sockets, int fd, uint64_t tag,
         return;
     }
     struct epoll_event event = {.events = events, .data.u64 = tag};
-    int op = interest->registered == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
-    ASSERT(epoll_ctl(sockets->epoll_fd, op, fd, &event) == 0);
+    int rc = -1;
+    if (interest->registered != 0) { /* fails when it was closed without our knowing */
+        rc = epoll_ctl(sockets->epoll_fd, EPOLL_CTL_MOD, fd, &event);
+    }
+    if (rc != 0) {
+        ASSERT(epoll_ctl(sockets->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0);
+    }
     interest->registered = events;
 }
 

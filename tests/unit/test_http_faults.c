@@ -199,9 +199,17 @@ static bool reset_after_reading(struct script *s, int fd, int nth)
 
 static void http_faults__a_reset_after_reading_is_uncertain(void **state)
 {
+    struct stage b;
+    struct probe p;
     (void)state;
-    expect(reset_after_reading, PROBE_TIMEOUT_MS, HTTP_END_UNCERTAIN, 0,
-           "answer: Recv failure: Connection reset by peer");
+    stage_open(&b, reset_after_reading, 4);
+    stage_probe(&b, &p, "/");
+    stage_call(&b, &p);
+    assert_int_equal(p.call.end, HTTP_END_UNCERTAIN);
+    assert_memory_equal(p.call.error, "answer: ", 8);
+    assert_non_null(strstr(p.call.error, "reset"));
+    probe_release(&p);
+    stage_close(&b);
 }
 
 static void http_faults__silence_is_uncertain_after_the_timeout(void **state)
