@@ -108,5 +108,7 @@ int main(int argc, char **argv)
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigaction(SIGPIPE, &ignore, NULL);
     log_setup(LOG_ERROR, LOG_TEXT, NULL); /* what matters is said by the commands */
-    return program_main(&program, argc, argv);
+    int code = program_main(&program, argc, argv);
+    bool written = fflush(stdout) == 0 && !ferror(stdout); /* a full disk is an error */
+    return written || code != 0 ? code : EXIT_IO;
 }

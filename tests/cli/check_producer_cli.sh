@@ -172,5 +172,8 @@ expect 64 '--listen "8081"' produce mock-cd --listen 8081
 expect 64 'not an address' produce mock-cd --listen nohost.invalid:0
 expect 73 '/no/such/dir/log' produce mock-cd --log /no/such/dir/log
 
+# a full disk is an error, not a silence
+[ -w /dev/full ] && expect 74 '' bash -c '"$0" help >/dev/full' "$producer"
+
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]
