@@ -39,6 +39,7 @@ enum {
     PAUSE_MS = 20, /* when the producer's buffer is full */
     PROGRESS_TTY_MS = 250,
     PROGRESS_MS = 5000,
+    LATE_MS = 1000,
 };
 
 struct simulation {
@@ -246,6 +247,14 @@ static bool is_hopeless(struct simulation *sim)
     return atomic_load(&sim->failed) > 0 && atomic_load(&sim->acked) == 0;
 }
 
+/* With a rate the last event due ends it, so that the count is exact; but a producer that
+ * cannot keep up does not go on for ever. */
+static bool is_over(const struct simulation *sim)
+{
+    int64_t late_ms = sim->rate > 0 ? LATE_MS : 0;
+    return sim->for_ms > 0 && now_ms() - sim->start_ms >= sim->for_ms + late_ms;
+}
+
 static void run(struct simulation *sim)
 {
     bool go_on = true;
@@ -264,8 +273,8 @@ static void run(struct simulation *sim)
             go_on = send_one(sim);
         }
         say_progress(sim, false);
-        bool over = sim->for_ms > 0 && now_ms() - sim->start_ms >= sim->for_ms;
-        go_on = go_on && !over && wait_until(sim, 0); /* a signal that came meanwhile */
+        go_on = go_on && !is_over(sim) &&
+                wait_until(sim, 0); /* a signal that came meanwhile */
     }
 }
 
