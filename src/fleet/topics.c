@@ -11,14 +11,30 @@
 
 const char *const *topics_retry_config(void)
 {
-    static const char *const config[] = {"message.timestamp.type", "LogAppendTime",
-                                         "max.message.bytes", "4194304", NULL};
+    /* Kept for two weeks, whatever the broker's default is: a unit
+     * that waits here is committed and nowhere else. */
+    static const char *const config[] = {"message.timestamp.type",
+                                         "LogAppendTime",
+                                         "max.message.bytes",
+                                         "4194304",
+                                         "cleanup.policy",
+                                         "delete",
+                                         "retention.ms",
+                                         "1209600000",
+                                         NULL};
     return config;
 }
 
 const char *const *topics_dead_config(void)
 {
-    static const char *const config[] = {"max.message.bytes", "4194304", NULL};
+    /* Kept until somebody decides. */
+    static const char *const config[] = {"max.message.bytes",
+                                         "4194304",
+                                         "cleanup.policy",
+                                         "delete",
+                                         "retention.ms",
+                                         "-1",
+                                         NULL};
     return config;
 }
 
