@@ -151,7 +151,4 @@ void demo_add_words(struct str *out, const char *line);
 /* On stderr: which part it is about, what is wrong, and its last lines. */
 void demo_complain(const struct demo *d, const struct child *child, const char *what);
 
-/* "0.61 s". */
-void demo_add_seconds(struct str *out, int64_t ms);
-
 #endif

@@ -283,6 +283,19 @@ static void check_target(const struct books_outside *o, const struct sums *sums,
     }
 }
 
+static void check_publisher(int64_t acknowledged, struct books_balance *b)
+{
+    int64_t more = b->published - acknowledged;
+    if (more < 0) {
+        str_addf(&b->faults,
+                 "the publisher was told that %" PRId64
+                 " events are stored, Kafka holds %" PRId64 "\n",
+                 acknowledged, b->published);
+    } else if (more > 0) {
+        str_addf(&b->notes, "%" PRId64 " events were published by somebody else\n", more);
+    }
+}
+
 static int64_t count_published(const struct books *books)
 {
     int64_t n = 0;
@@ -331,6 +344,7 @@ void books_balance(const struct books *books, struct books_balance *b)
         }
     }
     check_partitions(books, &b->faults);
+    check_publisher(books->outside.acknowledged, b);
     check_target(&books->outside, &sums, b);
 }
 

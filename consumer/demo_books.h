@@ -95,8 +95,9 @@ struct books_worker {
     int64_t unanswered; /* calls that ended without an answer */
 };
 
-/* The target's own account, and Kafka's of the dead letters. */
+/* What others say: the publisher, the target, and Kafka of the dead letters. */
 struct books_outside {
+    int64_t acknowledged;  /* events, to the publisher */
     int64_t accepted;      /* calls, by the target's log */
     int64_t accepted_keys; /* units among them */
     int64_t accepted_stat; /* calls, by the target's /stats */

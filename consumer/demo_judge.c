@@ -108,6 +108,18 @@ static void add_count(struct str *out, const char *name, int64_t n, bool always)
     }
 }
 
+static void add_quantile(struct str *out, const char *name, struct demo_calls *calls,
+                         double share)
+{
+    int64_t ms = books_quantile(calls->took_ms, calls->took_count, share);
+    str_addf(out, " · %s ", name);
+    if (calls->took_count > 0) {
+        str_addf(out, "%.2f s", (double)ms / 1000);
+    } else {
+        str_addc(out, '-');
+    }
+}
+
 static void print_summary(const struct books_balance *b, struct demo_calls *calls)
 {
     struct str line;
@@ -119,10 +131,8 @@ static void print_summary(const struct books_balance *b, struct demo_calls *call
     add_count(&line, "dead", b->dead, true);
     add_count(&line, "waiting", b->waiting, false);
     add_count(&line, "lost", b->lost, true);
-    str_add(&line, " · p50 ");
-    demo_add_seconds(&line, books_quantile(calls->took_ms, calls->took_count, 0.50));
-    str_add(&line, " · p95 ");
-    demo_add_seconds(&line, books_quantile(calls->took_ms, calls->took_count, 0.95));
+    add_quantile(&line, "p50", calls, 0.50);
+    add_quantile(&line, "p95", calls, 0.95);
     printf("%s\n", line.data);
     str_release(&line);
 }

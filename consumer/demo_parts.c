@@ -301,8 +301,8 @@ int demo_start_load(struct demo *d)
     snprintf(apps, sizeof apps, "%d", d->flags.apps);
     const char *argv[20] = {d->producer, "simulate", "--brokers", d->bootstrap,
                             "--topic",   DEMO_TOPIC, "--rate",    d->flags.rate,
-                            "--apps",    apps};
-    size_t n = 10;
+                            "--apps",    apps,       "--json",    "--quiet"};
+    size_t n = 12;
     if (d->flags.span) {
         argv[n++] = "--for";
         argv[n++] = d->flags.span;

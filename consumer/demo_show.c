@@ -150,7 +150,7 @@ void demo_show_failure(struct demo *d, const struct child *child,
     } else {
         str_add(&what, detail && detail[0] != '\0' ? detail : "no answer");
     }
-    str_addf(&what, " for event %.12s: ", id ? id : "?");
+    str_addf(&what, " for event %.24s: ", id ? id : "?");
     if (next && strcmp(next, "retry") == 0) {
         str_addf(&what, "again in %d ms", in_ms ? json_object_get_int(in_ms) : 0);
     } else {
@@ -262,9 +262,4 @@ void demo_complain(const struct demo *d, const struct child *child, const char *
         }
         str_release(&words);
     }
-}
-
-void demo_add_seconds(struct str *out, int64_t ms)
-{
-    str_addf(out, "%.2f s", (double)ms / 1000);
 }

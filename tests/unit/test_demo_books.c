@@ -171,7 +171,11 @@ static void fill(struct books *books)
         .topic_count = 2,
         .workers = {{.name = "c-1"}},
         .worker_count = 1,
-        .outside = {.accepted = 9, .accepted_keys = 9, .accepted_stat = 9, .dead = 1},
+        .outside = {.acknowledged = 10,
+                    .accepted = 9,
+                    .accepted_keys = 9,
+                    .accepted_stat = 9,
+                    .dead = 1},
     };
     const struct books_batch first =
         {.topic = "ci",
@@ -234,9 +238,30 @@ static void books_balance__tells_waiting_from_lost(void **state)
     fill(&books);
     books.topics[0].partition[0].end = 13;
     books_balance(&books, &b);
+    books_balance_release(&b);
+    books.outside.acknowledged = 13;
+    books_balance(&books, &b);
+    assert_string_equal(b.notes.data, "");
     assert_int_equal(b.waiting, 3);
     assert_int_equal(b.lost, 0);
     assert_string_equal(b.faults.data, "");
+    books_balance_release(&b);
+}
+
+static void books_balance__finds_what_kafka_did_not_keep(void **state)
+{
+    (void)state;
+    struct books books;
+    struct books_balance b;
+    fill(&books);
+    books.outside.acknowledged = 11;
+    books_balance(&books, &b);
+    assert_non_null(strstr(b.faults.data, "Kafka holds 10"));
+    books_balance_release(&b);
+    books.outside.acknowledged = 8;
+    books_balance(&books, &b);
+    assert_string_equal(b.faults.data, "");
+    assert_non_null(strstr(b.notes.data, "2 events were published by somebody else"));
     books_balance_release(&b);
 }
 
