@@ -92,8 +92,8 @@ def two_on_one_host(stage):
     stage.set_up(partitions=2)
     workers = [stage.worker(name, http={"listen": f"127.0.0.1:{port}"}) for name in ("w1", "w2")]
     for worker in workers:
-        worker.wait_log('"msg":"admin port"')
-        worker.port = int(re.search(r'"msg":"admin port".*"port":(\d+)', worker.log()).group(1))
+        worker.wait_log('"msg":"admin port')
+        worker.port = int(re.search(r'"msg":"admin port.*"port":(\d+)', worker.log()).group(1))
         worker.wait_ready()
     ports = sorted(w.port for w in workers)
     stage.demand(ports[0] == port and ports[1] > port, f"ports {ports}, asked for {port}")

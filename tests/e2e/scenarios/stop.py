@@ -1,7 +1,7 @@
 """SIGTERM at bad moments: gone within the grace, exit 0 or 75, nothing lost, nothing doubled."""
 import signal
 
-from harness.proc import now
+from harness.proc import now, wait_for
 from harness.registry import scenario
 from harness.stage import events
 
@@ -81,7 +81,7 @@ def with_the_target_hanging(stage):
     stage.set_up(rules=[{"act": "hang"}], changes={"targets": {"a": {"timeout": "60s"}}})
     stage.fleet(2)
     stage.publish(events(60))
-    stage.target.wait(40, open_calls=6)
+    wait_for(lambda: all(stage.open_calls(w.name) for w in stage.alive()), 40, "both to have calls open")
     took = stage.stop_all((75,), GRACE_S)
     stage.note(f"gone after {took:.1f} s")
     stage.target.rules()
