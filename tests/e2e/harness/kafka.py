@@ -68,20 +68,26 @@ class RealKafka:
     """kind: what scenarios ask for. Stays the same broker (ports, data) over kill, freeze and restart."""
     kind = "real"
 
-    def __init__(self, build, version, folder):
-        self.version, self.folder = version, folder
+    def __init__(self, build, version, folder, ports=None):
+        """ports: of a broker that another process of this run started and looks after."""
+        self.version, self.folder, self.child = version, folder, None
         self.classes = os.path.join(jars(build, version), "*")
-        os.makedirs(folder, exist_ok=True)
-        self.port, self.sasl_port, controller = free_port(), free_port(), free_port()
+        self.ports = ports or (free_port(), free_port())
+        self.port, self.sasl_port = self.ports
         self.bootstrap = f"127.0.0.1:{self.port}"
         self.sasl_bootstrap = f"127.0.0.1:{self.sasl_port}"
         self.client = KafkaClient("127.0.0.1", self.port)
-        self.properties = os.path.join(folder, "server.properties")
+        self.ours = ports is None
+        if self.ours:
+            self._format()
+
+    def _format(self):
+        shutil.rmtree(self.folder, ignore_errors=True)
+        os.makedirs(self.folder)
+        self.properties = os.path.join(self.folder, "server.properties")
         with open(self.properties, "w", encoding="ascii") as f:
-            f.write(PROPERTIES.format(port=self.port, sasl=self.sasl_port, controller=controller,
-                                      data=os.path.join(folder, "data"), user=USER, password=PASSWORD))
-        self.child = None
-        shutil.rmtree(os.path.join(folder, "data"), ignore_errors=True)
+            f.write(PROPERTIES.format(port=self.port, sasl=self.sasl_port, controller=free_port(),
+                                      data=os.path.join(self.folder, "data"), user=USER, password=PASSWORD))
         self._java("kafka.tools.StorageTool", "format", "-t", "c2x1aWNlLXRlc3RzLTAwMQ", "-c", self.properties)
 
     def _java(self, main, *arguments, timeout_s=60):
@@ -101,6 +107,8 @@ class RealKafka:
 
     def ensure_up(self):
         """Heal whatever the scenario before left."""
+        if not self.ours:
+            return
         if self.child is None or not self.child.running():
             self.start()
         self.child.thaw()

@@ -46,7 +46,7 @@ def whole_fleet_in_mid_batch(stage):
     finish_with_others(stage)
 
 
-@scenario(timeout_s=180)
+@scenario(timeout_s=180, alone=True)
 def with_the_broker_stopped(stage):
     """The broker hangs, then SIGTERM: gone within the grace; exactly once after its return."""
     stage.set_up(rules=[{"latency_ms": 150}])
@@ -60,7 +60,7 @@ def with_the_broker_stopped(stage):
     finish_with_others(stage)
 
 
-@scenario(timeout_s=180)
+@scenario(timeout_s=180, alone=True)
 def with_the_broker_gone(stage):
     """The broker is killed, then SIGTERM: the same."""
     stage.set_up(rules=[{"latency_ms": 150}])

@@ -23,7 +23,7 @@ def goes_on(stage, since):
     stage.note(f"went on {now() - since:.1f} s after the return")
 
 
-@scenario(timeout_s=240)
+@scenario(timeout_s=240, alone=True)
 def broker_killed(stage):
     """kill -9 of the broker, 20 s without it: on within 30 s of its return; what comes again ends as duplicate."""
     under_way(stage, 2500)
@@ -37,7 +37,7 @@ def broker_killed(stage):
     stage.stop_all()
 
 
-@scenario(timeout_s=180)
+@scenario(timeout_s=180, alone=True)
 def broker_frozen(stage):
     """SIGSTOP of the broker for 10 s: on within 30 s, exactly once."""
     under_way(stage, 1500)
@@ -50,7 +50,7 @@ def broker_frozen(stage):
     stage.stop_all()
 
 
-@scenario(brokers=("real", "mock"), timeout_s=120)
+@scenario(brokers=("real", "mock"), timeout_s=120, alone=True)
 def broker_down_at_start(stage):
     """No broker yet: the worker lives, says so on /readyz, and begins by itself when the broker comes."""
     stage.set_up(partitions=2)
