@@ -128,7 +128,7 @@ test:
 	@SAN=$(SAN) tests/tools/unit.sh $(UNIT_BIN)
 	@tests/cli/check_cli.sh $(BUILD)
 	@tests/cli/check_producer_cli.sh $(BUILD)
-	@$(SCENARIOS) --brokers none,mock
+	@$(SCENARIOS) --brokers none,mock --jobs 6
 
 # The same, and every scenario on a real Apache Kafka and a real Redis.
 check:
@@ -137,7 +137,7 @@ check:
 	@+$(SUB) check-real
 check-real:
 	@+$(SUB) all tools
-	@$(SCENARIOS) --brokers real
+	@$(SCENARIOS) --brokers real --jobs 3
 
 demo:
 	@$(DEPS) build demo
