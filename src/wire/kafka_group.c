@@ -121,20 +121,20 @@ static int64_t choose_start(struct kafka_consumer *c, struct kafka_partition *p,
 }
 
 /* Fill in the start of one partition; committed as looked up. A new start is committed at
- * once, so that a partition that moves before its first batch skips nothing. */
-static void set_start(struct kafka_consumer *c, struct kafka_partition *p,
+ * once, so that a partition that moves before its first batch skips nothing. Returns
+ * false when the broker did not answer. */
+static bool set_start(struct kafka_consumer *c, struct kafka_partition *p,
                       rd_kafka_topic_partition_t *entry, int64_t committed)
 {
     int64_t low = 0;
     int64_t high = 0;
-    entry->offset = RD_KAFKA_OFFSET_INVALID;
     if (rd_kafka_query_watermark_offsets(c->rk, p->topic, p->id, &low, &high,
                                          KAFKA_LOOKUP_MS)) {
-        return; /* librdkafka starts from the committed one, or asks us later */
+        return false;
     }
     int64_t start = choose_start(c, p, committed, low, high);
     if (start < 0) {
-        return;
+        return true;
     }
     entry->offset = start;
     atomic_store(&p->next, start);
@@ -144,25 +144,29 @@ static void set_start(struct kafka_consumer *c, struct kafka_partition *p,
     } else {
         kafka_done(p, start);
     }
+    return true;
 }
 
-/* Look up and set the starts of the entries that belong to partitions[]. */
+/* Look up and set the starts of the entries that belong to partitions[]. The first
+ * look-up that is not answered ends it, for the whole group waits; the rest begin where
+ * librdkafka finds their committed offset, or ask again (kafka_group_fix). */
 static void set_starts(struct kafka_consumer *c, rd_kafka_topic_partition_list_t *list,
                        struct kafka_partition **partitions)
 {
     rd_kafka_topic_partition_list_t *committed = rd_kafka_topic_partition_list_copy(list);
-    rd_kafka_resp_err_t code = rd_kafka_committed(c->rk, committed, KAFKA_LOOKUP_MS);
-    for (int i = 0; i < list->cnt && !code; i++) {
-        rd_kafka_topic_partition_t *entry = &list->elems[i];
-        int born = read_birth(&committed->elems[i]);
+    bool answered = rd_kafka_committed(c->rk, committed, KAFKA_LOOKUP_MS) ==
+                    RD_KAFKA_RESP_ERR_NO_ERROR;
+    for (int i = 0; i < list->cnt; i++) {
+        rd_kafka_topic_partition_t *found = &committed->elems[i];
+        int born = answered ? read_birth(found) : 0;
         c->born = born && partitions[i]->source ? born : c->born;
-        if (!committed->elems[i].err) {
-            set_start(c, partitions[i], entry, committed->elems[i].offset);
+        list->elems[i].offset = RD_KAFKA_OFFSET_INVALID;
+        if (answered && !found->err) {
+            answered = set_start(c, partitions[i], &list->elems[i], found->offset);
         }
     }
-    if (code) {
-        LOG(LOG_WARN, "committed offsets cannot be looked up yet",
-            LS("text", rd_kafka_err2str(code)), LEND);
+    if (!answered) {
+        LOG(LOG_WARN, "offsets cannot be looked up yet", LEND);
     }
     rd_kafka_topic_partition_list_destroy(committed);
 }
