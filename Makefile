@@ -13,6 +13,7 @@ SAY = $(if $(V),,@echo '  $(1)  $@')
 PKGS := rdkafka hiredis json-c libcurl libmicrohttpd yaml-0.1 libcrypto
 BUILD := build$(if $(SAN),/$(SAN))
 VERSION := 0.1.0
+REVISION := $(or $(shell git rev-parse --short HEAD 2>/dev/null),unknown)
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings \
         -Wformat=2 -Wundef -Wvla -fno-common $(if $(filter 1,$(WERROR)),-Werror)
@@ -89,6 +90,9 @@ $(BUILD)/obj/%.o: %.c | $(LUA_INC)
 	@mkdir -p $(@D)
 	$(call SAY,CC)
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(DEPFLAGS) -c -o $@ $<
+
+# The revision is known to one file only, so that a commit does not rebuild the rest.
+$(BUILD)/obj/consumer/version.o: CPPFLAGS_ALL += -DSLUICE_REVISION='"$(REVISION)"'
 
 # A Lua text becomes C string literals, one a line: #include "fleet/ledger_claim.lua.inc"
 $(BUILD)/gen/%.lua.inc: src/%.lua

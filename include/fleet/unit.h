@@ -46,7 +46,7 @@ enum unit_state {
     UNIT_ENDED,     /* has a verdict, has left the waitgroup */
 };
 
-enum { UNIT_REASON_MAX = 48 };
+enum { UNIT_REASON_MAX = 48, UNIT_DETAIL_MAX = 256 };
 
 struct unit {
     struct lane *lane;
@@ -57,7 +57,7 @@ struct unit {
                          BLOCKED or GRANT */
     enum verdict verdict;
     char reason[UNIT_REASON_MAX]; /* why deferred, dead or skipped: a short word */
-    char detail[HTTP_ERROR_MAX];  /* the last failure in words, for the parked record and
+    char detail[UNIT_DETAIL_MAX]; /* the last failure in words, for the parked record and
                                      the log */
 
     struct ledger_entry entry;

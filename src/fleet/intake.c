@@ -210,7 +210,7 @@ static void add_ended(struct batch_of_events *batch, struct lane *lane,
     struct unit *unit = add_unit(batch, lane, be, NULL);
     unit->verdict = verdict;
     snprintf(unit->reason, sizeof unit->reason, "%s", reason);
-    snprintf(unit->detail, sizeof unit->detail, "%s", detail);
+    snprintf(unit->detail, sizeof unit->detail, "%.*s", UNIT_DETAIL_MAX - 1, detail);
     atomic_store(&unit->state, UNIT_ENDED);
 }
 

@@ -16,7 +16,8 @@ bool work_call_prepare(const struct fleet *fleet, struct unit *unit)
                                  now_wall_ms() / 1000, config_secret_get,
                                  (void *)fleet->config, &unit->request, &err);
     if (rc) {
-        snprintf(unit->detail, sizeof unit->detail, "%.*s", HTTP_ERROR_MAX - 1, err.text);
+        snprintf(unit->detail, sizeof unit->detail, "%.*s", UNIT_DETAIL_MAX - 1,
+                 err.text);
         work_end(unit, VERDICT_DEAD, "template");
         return false;
     }
