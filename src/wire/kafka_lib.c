@@ -13,7 +13,10 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility,
                    const char *text)
 {
     (void)rk;
-    if (level <= 4) {
+    /* One set of properties serves consumer, producer and admin client; each names those
+     * of the others. */
+    bool of_another = strcmp(facility, "CONFWARN") == 0;
+    if (level <= 4 && !of_another) {
         LOG(LOG_WARN, "kafka client", LS("facility", facility), LS("text", text), LEND);
     } else {
         LOG(LOG_DEBUG, "kafka client", LS("facility", facility), LS("text", text), LEND);
