@@ -49,7 +49,7 @@ ONE_BY_ONE := test check check-real unit lint bench demo install
 ifneq (,$(filter $(ONE_BY_ONE),$(MAKECMDGOALS)))
 .NOTPARALLEL:
 endif
-ifeq (,$(filter -j%,$(MAKEFLAGS)))
+ifeq (0,$(MAKELEVEL))
 MAKEFLAGS += -j$(shell nproc)
 endif
 
