@@ -49,12 +49,14 @@ struct lane {
     struct kafka_record *held; /* taken, not due yet, not counted as read */
 
     /* set by others */
-    atomic_int stop;       /* enum lane_stop */
-    struct ctx *intake;    /* ends at LANE_NO_STARTS */
-    struct waitgroup wg;   /* the barrier; lives here, not in the batch, for a nudge may
-                              come at any time */
-    atomic_llong moved_ms; /* last progress, monotonic */
-    atomic_int wait;       /* enum lane_wait */
+    atomic_int stop;        /* enum lane_stop */
+    struct ctx *intake;     /* ends at LANE_NO_STARTS */
+    struct waitgroup wg;    /* the barrier; lives here, not in the batch, for a nudge may
+                               come at any time */
+    atomic_llong turned_ms; /* when its thread last came by, monotonic; INT64_MAX while it
+                               waits for a retry topic's head */
+    atomic_llong late_ms;   /* for how long a call has not come back that should have */
+    atomic_int wait;        /* enum lane_wait */
     atomic_llong returned_units;
     atomic_bool in_batch; /* works one: does not touch its queue */
 
@@ -80,8 +82,8 @@ void lane_free(struct lane *lane);
 void lane_post(struct lane *lane, struct unit *unit);
 struct unit *lane_take_posted(struct lane *lane); /* the whole list, oldest first */
 
-/* The lane made progress; what it waits for now. Lane thread. */
-void lane_moved(struct lane *lane);
+/* The thread is alive; what it waits for now. Lane thread. */
+void lane_turns(struct lane *lane);
 void lane_waits(struct lane *lane, enum lane_wait wait);
 
 #endif

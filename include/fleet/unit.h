@@ -73,7 +73,10 @@ struct unit {
     int64_t hold_until_ms; /* retries end then; 0: no failure yet */
     int64_t next_ms;       /* monotonic: when it wants what its state says */
     int64_t park_after_ms; /* how long it should wait at least, when deferred */
-    bool has_slot;         /* a slot of the limiter is held and not used */
+    int64_t out_ms;        /* when its call was handed to the http loop */
+    atomic_llong wire_ms; /* when that really started, and then when it ended; 0: it waits
+                             for room */
+    bool has_slot;        /* a slot of the limiter is held and not used */
     int64_t slot_ms;
 
     struct unit

@@ -47,9 +47,9 @@ struct worker_status {
     char redis_reason[256];
     int lanes;
     int orphans;
-    int64_t stuck_ms; /* the longest that a lane has made no progress, past what its
-                         targets' timeouts explain */
-    enum lane_wait stuck_at;
+    int64_t stuck_ms;  /* for how long a part has not come by, or not come back, past what
+                          its own deadlines explain */
+    const char *stuck; /* which part; NULL: none */
 };
 void worker_status(struct worker *worker, struct worker_status *status);
 

@@ -27,9 +27,9 @@ const char *lane_wait_name(enum lane_wait wait)
     return names[wait];
 }
 
-void lane_moved(struct lane *lane)
+void lane_turns(struct lane *lane)
 {
-    atomic_store(&lane->moved_ms, now_ms());
+    atomic_store(&lane->turned_ms, now_ms());
 }
 
 void lane_waits(struct lane *lane, enum lane_wait wait)
@@ -79,7 +79,10 @@ static bool wait_until_due(struct lane *lane, const struct kafka_record *record)
     }
     lane_waits(lane, LANE_DUE);
     wait_ms = wait_ms > lane->tier_ms ? lane->tier_ms : wait_ms;
-    return ctx_sleep(lane->intake, now_ms() + wait_ms) == 0;
+    atomic_store(&lane->turned_ms, INT64_MAX);
+    bool due = ctx_sleep(lane->intake, now_ms() + wait_ms) == 0;
+    lane_turns(lane);
+    return due;
 }
 
 static bool is_due(const struct lane *lane, const struct kafka_record *record)
@@ -91,6 +94,7 @@ static bool is_due(const struct lane *lane, const struct kafka_record *record)
 static bool take_first(struct lane *lane)
 {
     while (!lane->held) {
+        lane_turns(lane);
         lane_waits(lane, LANE_IDLE);
         int rc = kafka_take(lane->partition, now_ms() + IDLE_MS, &lane->held);
         if (rc && rc != -ETIMEDOUT) {
@@ -240,7 +244,6 @@ static void run_batch(struct lane *lane, struct kafka_record **records, size_t n
     const struct fleet *fleet = lane->fleet;
     int64_t began_ms = now_ms();
     struct batch_of_events batch;
-    lane_moved(lane);
     metric_add(lane->events_read, (double)n);
     metric_add(fleet->events_in_flight, (double)n);
     metric_observe(fleet->batch_events, (double)n);
@@ -255,7 +258,6 @@ static void run_batch(struct lane *lane, struct kafka_record **records, size_t n
     }
     settle(lane, &batch, began_ms);
     intake_close(&batch);
-    lane_moved(lane);
 }
 
 /* --- life --- */
@@ -268,6 +270,7 @@ static void *lane_main(void *arg)
         mem_array((size_t)config->batch.size, sizeof(struct kafka_record *));
     while (runs(lane)) {
         enum closed_by by;
+        lane_turns(lane);
         lane_waits(lane, LANE_WINDOW);
         if (kafka_await_window(lane->partition, config->batch.window - 1,
                                now_ms() + IDLE_MS)) {
@@ -318,7 +321,7 @@ struct lane *lane_start(const struct fleet *fleet, struct kafka_partition *parti
     lane->intake = ctx_new(NULL, NOW_FOREVER);
     waitgroup_init(&lane->wg);
     MUST(pthread_mutex_init(&lane->mu, NULL));
-    lane_moved(lane);
+    lane_turns(lane);
     pthread_attr_t attr;
     MUST(pthread_attr_init(&attr));
     MUST(pthread_attr_setstacksize(&attr, LANE_STACK_BYTES));

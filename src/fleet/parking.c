@@ -234,6 +234,7 @@ static bool tickets_wait(struct lane *lane, struct tickets *t)
 {
     int64_t last_ms = NOW_FOREVER;
     for (;;) {
+        lane_turns(lane);
         if (last_ms == NOW_FOREVER && atomic_load(&lane->stop) != LANE_RUN) {
             last_ms = now_ms() + PARKING_LAST_MS;
         }

@@ -187,7 +187,6 @@ static void take_back(struct work *w)
     while (unit) {
         struct unit *next = unit->inbox_next;
         unit->inbox_next = NULL;
-        lane_moved(w->lane);
         if (state_of(unit) != UNIT_ENDED) {
             came_back(w, unit);
         } else if (!unit->ahead) {
@@ -403,7 +402,6 @@ static void start_or_wait(struct work *w, const struct limiter_ask *ask,
         return;
     }
     bool has_slot = ask->granted > 0 && target->config->limit_count > 0;
-    lane_moved(w->lane);
     lane_waits(w->lane, LANE_TARGET);
     work_call_start(w->fleet, unit, has_slot ? limiter_slot_ms(ask, i) : now, has_slot);
 }
@@ -432,6 +430,38 @@ static void grant_due(struct work *w, int64_t now)
             start_or_wait(w, &w->asks[a], *unit++, i);
         }
     }
+}
+
+/* --- the watch --- */
+
+/* How much longer than it may take a unit has been away from the lane. A call that waits
+ * for room is late only when nothing is on the wire: what is there has its timeout. */
+static int64_t late_ms(const struct work *w, const struct unit *unit, int64_t now)
+{
+    enum unit_state state = state_of(unit);
+    int64_t wire_ms = atomic_load(&unit->wire_ms);
+    if (state == UNIT_RECORDING) {
+        return now - wire_ms - w->fleet->config->redis.timeout_ms;
+    }
+    if (state != UNIT_OUT) {
+        return 0;
+    }
+    if (wire_ms > 0) {
+        return now - wire_ms - unit->target->config->timeout_ms;
+    }
+    return http_running(w->fleet->http) == 0 ? now - unit->out_ms - LIMITER_AHEAD_MS : 0;
+}
+
+static void tell_watchdog(struct work *w)
+{
+    int64_t now = now_ms();
+    int64_t latest_ms = 0;
+    for (size_t i = 0; i < w->count; i++) {
+        int64_t ms = late_ms(w, &w->units[i], now);
+        latest_ms = ms > latest_ms ? ms : latest_ms;
+    }
+    atomic_store(&w->lane->late_ms, latest_ms);
+    lane_turns(w->lane);
 }
 
 /* --- the loop --- */
@@ -510,7 +540,9 @@ void work_run(struct lane *lane, const struct fleet *fleet, struct batch_of_even
             grant_due(&w, now_ms());
         }
         renew_due(&w, now_ms());
+        tell_watchdog(&w);
         rc = waitgroup_wait(&lane->wg, next_wake(&w));
     }
+    atomic_store(&lane->late_ms, 0);
     work_release(&w);
 }

@@ -36,7 +36,12 @@ static bool may_start(struct http_call *call)
     if (lease_end && lease_end - now_boot_ms() < call->timeout_ms) {
         return false;
     }
-    return !unit->has_slot || now_ms() <= unit->slot_ms + LIMITER_USE_MS;
+    int64_t now = now_ms();
+    if (unit->has_slot && now > unit->slot_ms + LIMITER_USE_MS) {
+        return false;
+    }
+    atomic_store(&unit->wire_ms, now);
+    return true;
 }
 
 /* redis thread: the ledger knows, or did not answer in time; the verdict stands either
@@ -82,6 +87,7 @@ static void ended(struct http_call *call)
     count_call(fleet, unit);
     breaker_report(&target->breaker, attempt_is_sick(&unit->result, call), now_ms());
     if (unit->result.class == ATTEMPT_DONE) {
+        atomic_store(&unit->wire_ms, call->ended_ms);
         atomic_store(&unit->state, UNIT_RECORDING);
         ledger_done(fleet->ledger, &unit->entry, call->status, recorded, unit);
     } else {
@@ -113,6 +119,8 @@ void work_call_start(const struct fleet *fleet, struct unit *unit, int64_t slot_
         .done = ended,
         .arg = unit,
     };
+    unit->out_ms = now_ms();
+    atomic_store(&unit->wire_ms, 0);
     atomic_store(&unit->state, UNIT_OUT);
     atomic_fetch_add(&unit->target->out, 1);
     http_submit(fleet->http, &unit->call);

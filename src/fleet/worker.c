@@ -349,15 +349,23 @@ int worker_check(struct worker *w, struct err *err)
     return check_redis(w, err);
 }
 
-static void look_at_lane(struct worker_status *status, const struct lane *lane,
-                         int64_t now)
+static void suspect(struct worker_status *status, const char *part, int64_t ms)
 {
-    int wait = atomic_load(&lane->wait);
-    int64_t age_ms = now - atomic_load(&lane->moved_ms);
-    if (wait == LANE_TARGET && age_ms > status->stuck_ms) {
-        status->stuck_ms = age_ms;
-        status->stuck_at = LANE_TARGET;
+    if (ms > status->stuck_ms) {
+        status->stuck_ms = ms;
+        status->stuck = part;
     }
+}
+
+/* A lane comes by every second; a turn may hold one round trip to Redis for each of
+ * claims, grants and renewals. */
+static void look_at_lane(const struct worker *w, struct worker_status *status,
+                         const struct lane *lane, int64_t now)
+{
+    int64_t redis_ms = 3 * w->config->redis.timeout_ms;
+    suspect(status, "a lane does not turn",
+            now - atomic_load(&lane->turned_ms) - redis_ms);
+    suspect(status, "a call does not come back", atomic_load(&lane->late_ms));
 }
 
 void worker_status(struct worker *w, struct worker_status *status)
@@ -369,6 +377,9 @@ void worker_status(struct worker *w, struct worker_status *status)
                               sizeof status->kafka_reason);
         status->poll_age_ms = kafka_consumer_poll_age_ms(w->consumer);
         status->assigned = kafka_consumer_assigned(w->consumer);
+        /* inside a revoke it waits for calls that are open */
+        suspect(status, "the poll loop does not turn",
+                status->poll_age_ms - w->config->revoke_drain_ms);
     }
     status->redis_connected = redis_is_connected(w->fleet.redis);
     redis_last_error(w->fleet.redis, status->redis_reason, sizeof status->redis_reason);
@@ -376,11 +387,11 @@ void worker_status(struct worker *w, struct worker_status *status)
     MUST(pthread_mutex_lock(&w->mu));
     for (const struct lane *lane = w->lanes; lane; lane = lane->next) {
         status->lanes++;
-        look_at_lane(status, lane, now);
+        look_at_lane(w, status, lane, now);
     }
     for (const struct lane *lane = w->orphans; lane; lane = lane->next) {
         status->orphans++;
-        look_at_lane(status, lane, now);
+        look_at_lane(w, status, lane, now);
     }
     MUST(pthread_mutex_unlock(&w->mu));
 }
