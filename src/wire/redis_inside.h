@@ -56,7 +56,7 @@ struct redis {
     pthread_mutex_t mu;
     /* guarded by mu */
     struct redis_fifo inbox;
-    bool asleep; /* the redis thread is or may soon be in poll */
+    bool asleep; /* the redis thread is or may soon be in poll, and must be woken */
     bool stopping;
     bool closed; /* nothing is taken any more */
     int64_t stop_until_ms;

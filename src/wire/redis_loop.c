@@ -21,6 +21,9 @@
  * a ghost, so that its late reply is matched and thrown away. If it may linger, it is
  * kept (and after a lost connection sent again) until a reply comes or its time is over.
  *
+ * Group commit: while replies are awaited nobody wakes the thread. What is handed in
+ * meanwhile goes out as one pipeline with the next reply, or after GATHER_MS.
+ *
  * `again` goes out before `waiting`: what a lost connection or an unknown script gives
  * back. Lock order: there is only mu, and a waiter's own lock, never both. */
 
@@ -34,6 +37,7 @@ enum {
     BACKOFF_MAX_MS = 1000,
     BACKOFF_DOUBLINGS_MAX = 5,
     SCRIPT_TRIES_MAX = 3,
+    GATHER_MS = 1,
     IDLE_POLL_MS = 60000,
 };
 
@@ -469,8 +473,8 @@ static int64_t next_event_ms(const struct redis *r, int64_t stop_until_ms)
     if (r->due.count > 0 && r->due.items[0]->due_ms < next) {
         next = r->due.items[0]->due_ms;
     }
-    if (r->in_flight.count > 0 && r->heard_ms + SILENCE_MS < next) {
-        next = r->heard_ms + SILENCE_MS;
+    if (r->in_flight.count > 0 && now_ms() + GATHER_MS < next) {
+        next = now_ms() + GATHER_MS; /* well before it counts as silent */
     }
     return next;
 }
@@ -498,8 +502,8 @@ static void wait_for_event(struct redis *r, int64_t until_ms)
 static bool turn(struct redis *r)
 {
     MUST(pthread_mutex_lock(&r->mu));
-    r->asleep = r->inbox.count == 0;
-    bool idle = r->asleep;
+    bool idle = r->inbox.count == 0;
+    r->asleep = idle && r->in_flight.count == 0;
     bool stopping = r->stopping;
     int64_t stop_until_ms = stopping ? r->stop_until_ms : NOW_FOREVER;
     MUST(pthread_mutex_unlock(&r->mu));

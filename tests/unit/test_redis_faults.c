@@ -86,6 +86,44 @@ static void redis_call__holds_its_deadline_on_a_frozen_server(void **state)
     redis_server_stop(&server);
 }
 
+static void note_end(void *arg, int rc, const struct redis_reply *reply)
+{
+    (void)rc;
+    (void)reply;
+    atomic_fetch_add((atomic_int *)arg, 1);
+}
+
+/* While a reply is awaited nobody wakes the thread; it must look by itself. */
+static void redis_call__is_taken_while_another_waits_for_its_reply(void **state)
+{
+    struct redis_server server;
+    atomic_int ends = 0;
+    struct redis_command command = {.args = {"PING"},
+                                    .lens = {4},
+                                    .arg_count = 1,
+                                    .deadline_ms = now_ms() + PATIENCE_MS,
+                                    .idempotent = true,
+                                    .done = note_end,
+                                    .arg = &ends};
+    (void)state;
+    redis_server_start(&server, false, NULL);
+    struct redis *redis = redis_client(server.url);
+    assert_int_equal(ask(redis, "PING").rc, 0);
+    redis_server_freeze(&server);
+    redis_send(redis, &command, 1);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(ask_until(redis, "ECHO now", now_ms() + 20).rc, -ETIMEDOUT);
+    }
+    /* else the thread slept until the first one's time was over, or a silence was */
+    assert_int_equal(atomic_load(&ends), 0);
+    assert_true(redis_is_connected(redis));
+    redis_server_thaw(&server);
+    assert_string_equal(ask(redis, "ECHO later").text, "later");
+    assert_int_equal(atomic_load(&ends), 1);
+    stop_client(redis);
+    redis_server_stop(&server);
+}
+
 static void redis_start__gives_up_a_handshake_nobody_answers(void **state)
 {
     struct redis_server server;
