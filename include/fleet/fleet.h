@@ -10,6 +10,7 @@
 #include "fleet/config.h"
 #include "fleet/ledger.h"
 #include "fleet/limiter.h"
+#include "fleet/room.h"
 #include "fleet/unit.h"
 #include "wire/kafka_producer.h"
 
@@ -18,8 +19,7 @@ struct fleet_target {
     struct http_pool *pool;
     struct limiter_set *limits;
     struct breaker breaker; /* own lock */
-    int out_max;            /* calls handed to the loop at a time; half of in_flight */
-    atomic_int out;
+    struct room room;       /* own lock; as wide as half of in_flight */
     int64_t lease_ms;
     int64_t grant_patience_ms; /* a slot further away than this is not waited for in the
                                   lane */

@@ -213,8 +213,8 @@ static void make_targets(struct fleet *f)
         struct fleet_target *t = &f->targets[i];
         const struct config_target *from = &c->targets[i];
         t->config = from;
-        t->out_max = c->in_flight > 1 ? c->in_flight / 2 : 1;
-        t->pool = http_pool_new(f->http, from->name, t->out_max, from->public_only);
+        room_init(&t->room, c->in_flight > 1 ? c->in_flight / 2 : 1);
+        t->pool = http_pool_new(f->http, from->name, t->room.width, from->public_only);
         t->limits = make_limits(f, from);
         t->lease_ms = from->timeout_ms + c->redis.timeout_ms + LIMITER_AHEAD_MS +
                       LIMITER_USE_MS + LEASE_MARGIN_MS;
@@ -253,6 +253,7 @@ void fleet_release(struct fleet *fleet, int64_t redis_until_ms, int64_t producer
     limiter_free(fleet->limiter);
     for (size_t i = 0; i < fleet->target_count; i++) {
         breaker_release(&fleet->targets[i].breaker);
+        room_release(&fleet->targets[i].room);
     }
     for (size_t i = 0; i < fleet->config->retry.tier_count; i++) {
         free(fleet->retry_topics[i]);

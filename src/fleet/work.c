@@ -25,7 +25,7 @@ enum {
     REDIS_REST_MS = 100,    /* between tries while Redis does not answer */
     CLAIM_POLL_MIN_MS = 20, /* how often to look whether another has finished a unit */
     CLAIM_POLL_MAX_MS = 500,
-    ROOM_POLL_MS = 20, /* while a target has as many calls out as it may */
+    ROOM_POLL_MS = 20, /* in case nobody nudges a lane that waits for room */
     RENEW_CHECK_MS = 1000,
     RENEW_AFTER_MS =
         2000, /* so old a claim is renewed: a call may always take its whole timeout */
@@ -37,8 +37,10 @@ struct work {
     struct unit *units;
     size_t count;
     int64_t renew_check_ms;
-    struct unit **grouped; /* those with a target, by target */
-    size_t *starts;        /* where a target's begin in grouped; one more at the end */
+    int64_t room_ms;         /* when to look for room again */
+    struct room_wait *waits; /* by target */
+    struct unit **grouped;   /* those with a target, by target */
+    size_t *starts;          /* where a target's begin in grouped; one more at the end */
     /* scratch, one slot per unit; asks: one per target */
     struct unit **picked;
     struct ledger_entry **entries;
@@ -360,12 +362,21 @@ static bool lease_suffices(struct work *w, struct unit *unit, int64_t now)
     return false;
 }
 
+/* Is there room for one more than n? If not, the lane is in line for it. */
+static bool has_room(struct work *w, size_t t, size_t n)
+{
+    struct room *room = &w->fleet->targets[t].room;
+    if ((size_t)room_now(room) > n) {
+        return true;
+    }
+    room_join(room, &w->waits[t], &w->lane->wg);
+    return (size_t)room_now(room) > n;
+}
+
 /* Put the units of one target that are ready for a start behind those picked before. At
  * most as many as the target has room. Returns how many. */
 static size_t pick_ready(struct work *w, size_t t, struct unit **picked, int64_t now)
 {
-    struct fleet_target *target = &w->fleet->targets[t];
-    int room = target->out_max - atomic_load(&target->out);
     size_t n = 0;
     for (size_t i = w->starts[t]; i < w->starts[t + 1]; i++) {
         struct unit *unit = w->grouped[i];
@@ -373,9 +384,11 @@ static size_t pick_ready(struct work *w, size_t t, struct unit **picked, int64_t
             breaker_defers(unit, now)) {
             continue;
         }
-        if ((int)n >= room) {
-            unit->next_ms = now + ROOM_POLL_MS;
-        } else if (lease_suffices(w, unit, now) && work_call_prepare(w->fleet, unit)) {
+        if (!has_room(w, t, n)) {
+            w->room_ms = now + ROOM_POLL_MS;
+            break;
+        }
+        if (lease_suffices(w, unit, now) && work_call_prepare(w->fleet, unit)) {
             picked[n++] = unit;
         }
     }
@@ -430,6 +443,9 @@ static void grant_due(struct work *w, int64_t now)
             start_or_wait(w, &w->asks[a], *unit++, i);
         }
     }
+    for (size_t t = 0; t < w->fleet->target_count; t++) {
+        room_pass(&w->fleet->targets[t].room);
+    }
 }
 
 /* --- the watch --- */
@@ -466,14 +482,20 @@ static void tell_watchdog(struct work *w)
 
 /* --- the loop --- */
 
-static int64_t next_wake(const struct work *w)
+/* What is due and still wants a grant waits for room. */
+static int64_t next_wake(const struct work *w, int64_t now)
 {
     int64_t next = w->renew_check_ms;
     for (size_t i = 0; i < w->count; i++) {
         enum unit_state state = state_of(&w->units[i]);
-        if ((state == UNIT_CLAIM || state == UNIT_GRANT) && w->units[i].next_ms < next) {
-            next = w->units[i].next_ms;
+        if (state != UNIT_CLAIM && state != UNIT_GRANT) {
+            continue;
         }
+        int64_t due = w->units[i].next_ms;
+        if (state == UNIT_GRANT && due <= now) {
+            due = w->room_ms > due ? w->room_ms : due;
+        }
+        next = due < next ? due : next;
     }
     return next;
 }
@@ -496,6 +518,7 @@ static void work_init(struct work *w, struct lane *lane, const struct fleet *fle
                       .units = batch->units,
                       .count = batch->unit_count,
                       .renew_check_ms = now_ms() + RENEW_CHECK_MS,
+                      .waits = mem_array(fleet->target_count, sizeof(struct room_wait)),
                       .grouped = mem_array(batch->unit_count, sizeof(struct unit *)),
                       .starts = mem_array(fleet->target_count + 1, sizeof(size_t)),
                       .picked = mem_array(batch->unit_count, sizeof(struct unit *)),
@@ -516,6 +539,10 @@ static void work_init(struct work *w, struct lane *lane, const struct fleet *fle
 
 static void work_release(struct work *w)
 {
+    for (size_t t = 0; t < w->fleet->target_count; t++) {
+        room_leave(&w->fleet->targets[t].room, &w->waits[t]);
+    }
+    free(w->waits);
     free(w->grouped);
     free(w->starts);
     free(w->picked);
@@ -541,7 +568,7 @@ void work_run(struct lane *lane, const struct fleet *fleet, struct batch_of_even
         }
         renew_due(&w, now_ms());
         tell_watchdog(&w);
-        rc = waitgroup_wait(&lane->wg, next_wake(&w));
+        rc = waitgroup_wait(&lane->wg, next_wake(&w, now_ms()));
     }
     atomic_store(&lane->late_ms, 0);
     work_release(&w);

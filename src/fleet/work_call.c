@@ -75,7 +75,8 @@ static void ended(struct http_call *call)
     struct unit *unit = call->arg;
     struct fleet_target *target = unit->target;
     const struct fleet *fleet = unit->lane->fleet;
-    atomic_fetch_sub(&target->out, 1);
+    bool sent = call->started_ms > 0;
+    room_freed(&target->room, sent ? call->ended_ms - call->started_ms : -1);
     attempt_classify(call, target->config->retry_after_cap_ms, &unit->result);
     if (unit->result.class == ATTEMPT_AGAIN) {
         breaker_unused(&target->breaker);
@@ -122,6 +123,6 @@ void work_call_start(const struct fleet *fleet, struct unit *unit, int64_t slot_
     unit->out_ms = now_ms();
     atomic_store(&unit->wire_ms, 0);
     atomic_store(&unit->state, UNIT_OUT);
-    atomic_fetch_add(&unit->target->out, 1);
+    room_taken(&unit->target->room);
     http_submit(fleet->http, &unit->call);
 }

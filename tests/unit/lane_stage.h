@@ -235,13 +235,13 @@ static void make_fleet(void)
     }
     for (size_t i = 0; i < t.config->target_count; i++) {
         t.targets[i] = (struct fleet_target){.config = &t.config->targets[i],
-                                             .out_max = 8,
                                              .lease_ms = 30000,
                                              .grant_patience_ms = 10000};
         t.targets[i].pool =
             http_pool_new(t.fleet.http, t.config->targets[i].name, 8, false);
         t.targets[i].limits = limiter_set_new(t.fleet.limiter, NULL, 0);
         breaker_init(&t.targets[i].breaker);
+        room_init(&t.targets[i].room, 8);
     }
     make_counters(&t.fleet);
 }
@@ -302,6 +302,7 @@ static void end(void)
     limiter_free(t.fleet.limiter);
     for (size_t i = 0; i < t.config->target_count; i++) {
         breaker_release(&t.targets[i].breaker);
+        room_release(&t.targets[i].room);
     }
     for (size_t i = 0; i < t.config->retry.tier_count; i++) {
         free(t.retry_topics[i]);
