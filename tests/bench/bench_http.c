@@ -1,7 +1,10 @@
 /* What a call costs: wire/http against the two ways of driving libcurl by hand, in one
  * run, against one target; and the time of 100 items of 50 ms at width 5 and 10.
  *
- *   bench_http [rounds]      needs `target` beside it; prints a table
+ *   bench_http [rounds]                 needs `target` beside it; prints a table
+ *   bench_http raw PORT WIDTH REQUESTS  threads and multi, once, against a target that
+ *                                       runs: "multi 27800.0 33.1", calls/s and us a line
+ *   bench_http items                    only the 100 items: "5 1.004" a line
  *
  * threads  a blocking easy handle per thread
  * multi    easy handles in multi handles of 64, one epoll, one thread, socket_action
@@ -32,6 +35,7 @@
 #include "wire/http.h"
 
 enum { BODY_BYTES = 300, ROUNDS_MAX = 15, SHARD = 64, EVENTS_MAX = 256, WAYS = 3 };
+enum { WIDTH_MAX = 4096, REQUESTS_MAX = 10000000 };
 
 static char body[BODY_BYTES + 1];
 static char url[64];
@@ -477,9 +481,15 @@ static void item_start(void *arg, struct batch *batch, size_t i)
     http_submit(run->http, &item->slot.call);
 }
 
-static void time_batch(size_t width)
+enum { ITEMS = 100, ITEM_MS = 50 };
+
+struct batch_time {
+    double took_s;
+    double ideal_s;
+};
+
+static struct batch_time time_batch(size_t width)
 {
-    enum { ITEMS = 100, ITEM_MS = 50 };
     struct http_options options = {.in_flight = 64, .user_agent = "bench/1"};
     struct batch_run run = {0};
     int results[ITEMS];
@@ -490,28 +500,66 @@ static void time_batch(size_t width)
     int64_t began = now_us();
     int rc = batch_run(ctx, ITEMS, width, item_start, &run, results);
     double took_s = (double)(now_us() - began) / 1e6;
-    double ideal_s = (double)ITEMS / (double)width * ITEM_MS / 1000;
     ASSERT(rc == 0);
-    printf("batch of %d items of %d ms, width %2zu: %.3f s, ideal %.2f s, %.3fx\n", ITEMS,
-           ITEM_MS, width, took_s, ideal_s, took_s / ideal_s);
     ctx_free(ctx);
     http_stop(run.http);
     free(run.items);
+    return (struct batch_time){took_s, (double)ITEMS / (double)width * ITEM_MS / 1000};
 }
 
-int main(int argc, char **argv)
+static void time_batches(const char *program, bool plain)
 {
-    long rounds = argc > 1 ? strtol(argv[1], NULL, 10) : 3;
-    char program[PATH_MAX];
-    char own[PATH_MAX];
-    if (rounds < 1 || rounds > ROUNDS_MAX) {
-        fprintf(stderr, "usage: bench_http [rounds]    1 to %d\n", ROUNDS_MAX);
-        return 64;
+    struct target slow = target_start(program, ITEM_MS);
+    for (size_t width = 5; width <= 10; width += 5) {
+        struct batch_time t = time_batch(width);
+        if (plain) {
+            printf("%zu %.4f\n", width, t.took_s / t.ideal_s);
+        } else {
+            printf("batch of %d items of %d ms, width %2zu: %.3f s, ideal %.2f s, "
+                   "%.3fx\n",
+                   ITEMS, ITEM_MS, width, t.took_s, t.ideal_s, t.took_s / t.ideal_s);
+        }
     }
-    snprintf(own, sizeof(own), "%s", argv[0]);
-    snprintf(program, sizeof(program), "%.4000s/target", dirname(own));
-    memset(body, 'x', BODY_BYTES);
-    MUST(curl_global_init(CURL_GLOBAL_ALL));
+    target_stop(&slow);
+}
+
+/* ---- what to do ---- */
+
+static long number(const char *text, long max)
+{
+    char *end = NULL;
+    long value = strtol(text, &end, 10);
+    return *text == '\0' || *end != '\0' || value < 1 || value > max ? 0 : value;
+}
+
+static int usage(void)
+{
+    fprintf(stderr,
+            "usage: bench_http [ROUNDS]    1 to %d\n"
+            "       bench_http raw PORT WIDTH REQUESTS\n"
+            "       bench_http items\n",
+            ROUNDS_MAX);
+    return 64;
+}
+
+static int run_raw(char **argv)
+{
+    long port = number(argv[0], 65535);
+    long width = number(argv[1], WIDTH_MAX);
+    long requests = number(argv[2], REQUESTS_MAX);
+    if (port == 0 || width == 0 || requests < width) {
+        return usage();
+    }
+    snprintf(url, sizeof(url), "http://127.0.0.1:%ld/hook", port);
+    struct figures threads = measure(run_threads, (int)width, (int)requests);
+    struct figures multi = measure(run_multi, (int)width, (int)requests);
+    printf("threads %.1f %.2f\nmulti %.1f %.2f\n", threads.per_s, threads.cpu_us,
+           multi.per_s, multi.cpu_us);
+    return 0;
+}
+
+static int run_table(const char *program, long rounds)
+{
     printf("libcurl %s\ntarget    width  way               requests     CPU a request\n",
            http_library_version());
     struct target now = target_start(program, 0);
@@ -522,9 +570,25 @@ int main(int argc, char **argv)
     compare_ways(20, 64, 6000, (int)rounds);
     compare_ways(20, 512, 30000, (int)rounds);
     target_stop(&late);
-    struct target slow = target_start(program, 50);
-    time_batch(5);
-    time_batch(10);
-    target_stop(&slow);
+    time_batches(program, false);
     return 0;
+}
+
+int main(int argc, char **argv)
+{
+    char program[PATH_MAX];
+    char own[PATH_MAX];
+    snprintf(own, sizeof(own), "%s", argv[0]);
+    snprintf(program, sizeof(program), "%.4000s/target", dirname(own));
+    memset(body, 'x', BODY_BYTES);
+    MUST(curl_global_init(CURL_GLOBAL_ALL));
+    if (argc == 5 && strcmp(argv[1], "raw") == 0) {
+        return run_raw(argv + 2);
+    }
+    if (argc == 2 && strcmp(argv[1], "items") == 0) {
+        time_batches(program, true);
+        return 0;
+    }
+    long rounds = argc == 2 ? number(argv[1], ROUNDS_MAX) : 3;
+    return argc > 2 || rounds == 0 ? usage() : run_table(program, rounds);
 }

@@ -1,7 +1,8 @@
 /* A target to measure against: answers every request with 200, keeps connections open,
  * waits `delay_ms` before each answer, and costs as little as it can.
  *
- *   target [delay_ms [threads]]     prints its port, ends when its standard input does
+ *   target [delay_ms [threads]]     prints its port; ends when its standard input does,
+ * and prints how many requests it took
  *
  * Each thread has its own epoll and all share the listening socket. The delay is the same
  * for all, so the answers that wait form a queue: the first is always the next one due.
@@ -10,6 +11,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +29,8 @@ enum { BUFFER_BYTES = 8192, EVENTS_MAX = 256, DELAY_MAX_MS = 60000, THREADS_MAX 
 
 static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
                              "Content-Length: 11\r\n\r\n{\"ok\":true}";
+
+static atomic_long taken; /* requests, all threads */
 
 struct connection {
     int fd;
@@ -73,6 +77,7 @@ static void take_request(struct server *s, struct connection *c)
         return;
     }
     c->len = 0;
+    atomic_fetch_add_explicit(&taken, 1, memory_order_relaxed);
     if (s->delay_us == 0) {
         send_answer(c);
         return;
@@ -204,5 +209,6 @@ int main(int argc, char **argv)
     fflush(stdout);
     while (read(STDIN_FILENO, &byte, 1) > 0) {
     }
+    printf("%ld\n", atomic_load(&taken));
     return 0;
 }
