@@ -1,13 +1,13 @@
 /* The two-phase idempotency record of a unit, in Redis.
  *
- * Key: <prefix>:unit:<group>:{<target>}:<hash of source and id>. Each change is one Lua
- * script, time is Redis' own. CLAIM: absent -> ours; done -> duplicate; parked at a
- * higher round than ours -> duplicate, else ours; in progress and lease over -> taken
- * over; in progress and ours (a claim sent again) -> ours; else wait. Other content under
- * the same id -> conflict. RENEW: ours -> longer; absent -> set again; foreign -> lost.
- * DONE: unconditional. RELEASE: only ours. PARKED(round): after the parked record was
- * acknowledged; DONE always wins over it. Never skip an in-progress unit: that loses
- * events. Any thread. */
+ * Key: <prefix>:unit:<group>:{<target>}:<hash of source and id>. A change that depends on
+ * what is there is a Lua script, and time is Redis' own. CLAIM: absent -> ours; done ->
+ * duplicate; parked at a higher round than ours -> duplicate, else ours; in progress and
+ * lease over -> taken over; in progress and ours (a claim sent again) -> ours; else wait.
+ * Other content under the same id -> conflict. RENEW: ours -> longer; absent -> set
+ * again; foreign -> lost. DONE: unconditional. RELEASE: only ours. PARKED(round): after
+ * the parked record was acknowledged; DONE always wins over it. Never skip an in-progress
+ * unit: that loses events. Any thread. */
 #ifndef FLEET_LEDGER_H
 #define FLEET_LEDGER_H
 
@@ -58,7 +58,9 @@ void ledger_entry_init(struct ledger *ledger, struct ledger_entry *entry);
 
 /* The whole batch in one pipelined round trip; results are in the entries. Entries Redis
  * did not answer for have LEDGER_UNKNOWN. Blocks at most timeout_ms. Returns 0, or
- * -ETIMEDOUT/-EIO when at least one is unknown. */
+ * -ETIMEDOUT/-EIO when at least one is unknown.
+ * entries  of a claim: no identity twice for one target. Neighbours of one target share a
+ *          script call, so sort them by target. */
 int ledger_claim(struct ledger *ledger, struct ledger_entry *const *entries, size_t n);
 int ledger_renew(struct ledger *ledger, struct ledger_entry *const *entries, size_t n);
 

@@ -13,7 +13,12 @@
 #include "wire/crypto.h"
 
 /* What is recorded after an outage is worth recording for this long. */
-enum { LINGER_MS = 30 * 60 * 1000, NUMBER_LEN = 24 };
+enum {
+    LINGER_MS = 30 * 60 * 1000,
+    NUMBER_LEN = 24,
+    CLAIM_UNITS_MAX = (REDIS_ARGS_MAX - 2) / 2, /* in one script call: a key and a text */
+    CLAIM_TEXT_LEN = LEDGER_TOKEN_LEN + CRYPTO_HEX128_LEN + 16,
+};
 
 static const char claim_text[] =
 #include "fleet/ledger_claim.lua.inc"
@@ -23,9 +28,6 @@ static const char renew_text[] =
     ;
 static const char release_text[] =
 #include "fleet/ledger_release.lua.inc"
-    ;
-static const char done_text[] =
-#include "fleet/ledger_done.lua.inc"
     ;
 static const char parked_text[] =
 #include "fleet/ledger_parked.lua.inc"
@@ -39,7 +41,6 @@ struct ledger {
     struct redis_script *claim;
     struct redis_script *renew;
     struct redis_script *release;
-    struct redis_script *done;
     struct redis_script *parked;
     uint64_t process; /* random: tokens of two processes never meet */
     atomic_uint_fast64_t counter;
@@ -59,7 +60,6 @@ struct ledger *ledger_new(struct redis *redis, const struct ledger_options *opti
     ledger->claim = redis_script_new(redis, claim_text);
     ledger->renew = redis_script_new(redis, renew_text);
     ledger->release = redis_script_new(redis, release_text);
-    ledger->done = redis_script_new(redis, done_text);
     ledger->parked = redis_script_new(redis, parked_text);
     ledger->process = crypto_random_u64();
     return ledger;
@@ -83,45 +83,62 @@ void ledger_entry_init(struct ledger *ledger, struct ledger_entry *entry)
     entry->wait_ms = 0;
 }
 
-/* One script call being put together: the key and numbers as text live here until
+/* Returns owned. */
+static char *key_of(const struct ledger *ledger, const struct ledger_entry *entry)
+{
+    size_t head = strlen(ledger->key_head);
+    size_t target = strlen(entry->target);
+    size_t identity = strlen(entry->identity);
+    char *key = mem_alloc(head + target + 2 + identity + 1);
+    memcpy(key, ledger->key_head, head);
+    memcpy(key + head, entry->target, target);
+    memcpy(key + head + target, "}:", 2);
+    memcpy(key + head + target + 2, entry->identity, identity + 1);
+    return key;
+}
+
+static void command_add(struct redis_command *command, const char *text)
+{
+    ASSERT(command->arg_count < REDIS_ARGS_MAX);
+    text = text ? text : "";
+    command->args[command->arg_count] = text;
+    command->lens[command->arg_count] = strlen(text);
+    command->arg_count++;
+}
+
+static int outcome_of(int rc)
+{
+    return rc == 0 || rc == -ETIMEDOUT ? rc : -EIO;
+}
+
+/* One command on one unit being put together: the key and numbers as text live here until
  * redis_send has copied them. */
 struct call {
     char *key;
     char numbers[2][NUMBER_LEN];
     struct redis_command command;
-    struct ledger_entry *entry; /* claim and renew: where the answer goes */
+    struct ledger_entry *entry; /* renew: where the answer goes */
     int64_t sent_boot_ms;
 };
 
 static void call_begin(const struct ledger *ledger, struct call *call,
                        struct redis_script *script, const struct ledger_entry *entry)
 {
-    size_t head = strlen(ledger->key_head);
-    size_t target = strlen(entry->target);
-    size_t identity = strlen(entry->identity);
-    call->key = mem_alloc(head + target + 2 + identity + 1);
-    memcpy(call->key, ledger->key_head, head);
-    memcpy(call->key + head, entry->target, target);
-    memcpy(call->key + head + target, "}:", 2);
-    memcpy(call->key + head + target + 2, entry->identity, identity + 1);
+    call->key = key_of(ledger, entry);
     call->command = (struct redis_command){
-        .args = {call->key},
-        .lens = {head + target + 2 + identity},
-        .arg_count = 1,
         .script = script,
-        .key_count = 1,
+        .key_count = script ? 1 : 0,
         .deadline_ms = now_ms() + ledger->timeout_ms,
         .idempotent = true,
     };
+    if (script) {
+        command_add(&call->command, call->key);
+    }
 }
 
 static void call_add(struct call *call, const char *text)
 {
-    struct redis_command *command = &call->command;
-    text = text ? text : "";
-    command->args[command->arg_count] = text;
-    command->lens[command->arg_count] = strlen(text);
-    command->arg_count++;
+    command_add(&call->command, text);
 }
 
 /* slot: which of the call's numbers holds the text */
@@ -151,24 +168,6 @@ static int calls_send(struct ledger *ledger, struct call *calls, size_t n, bool 
     return rc;
 }
 
-static enum ledger_result result_of(const char *what)
-{
-    static const struct {
-        const char *word;
-        enum ledger_result result;
-    } table[] = {
-        {"granted", LEDGER_GRANTED},     {"taken", LEDGER_TAKEN_OVER},
-        {"duplicate", LEDGER_DUPLICATE}, {"conflict", LEDGER_CONFLICT},
-        {"wait", LEDGER_WAIT},           {"lost", LEDGER_LOST},
-    };
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
-        if (strcmp(what, table[i].word) == 0) {
-            return table[i].result;
-        }
-    }
-    return LEDGER_UNKNOWN;
-}
-
 static void log_refusal(const struct redis_reply *reply)
 {
     if (redis_reply_kind(reply) == REDIS_ERROR) {
@@ -177,8 +176,141 @@ static void log_refusal(const struct redis_reply *reply)
     }
 }
 
-/* An error reply says nothing about the unit, least of all that it is absent. */
-static void entry_answered(void *arg, int rc, const struct redis_reply *reply)
+/* ---- CLAIM ---- */
+
+/* One script call for some units of one target. */
+struct claim {
+    struct ledger_entry *const *entries; /* where the answers go */
+    size_t n;
+    int64_t sent_boot_ms;
+    char numbers[2][NUMBER_LEN];
+    char *keys[CLAIM_UNITS_MAX];
+    char units[CLAIM_UNITS_MAX][CLAIM_TEXT_LEN]; /* "token|round|content" */
+};
+
+/* How many from the first on go into one call: they share the lease and the hash tag. */
+static size_t count_alike(struct ledger_entry *const *entries, size_t n)
+{
+    size_t alike = 1;
+    while (alike < n && alike < CLAIM_UNITS_MAX &&
+           strcmp(entries[alike]->target, entries[0]->target) == 0 &&
+           entries[alike]->lease_ms == entries[0]->lease_ms) {
+        alike++;
+    }
+    return alike;
+}
+
+static void read_answer(const struct claim *claim, struct ledger_entry *entry,
+                        const char *word, size_t len)
+{
+    static const struct {
+        const char *word;
+        enum ledger_result result;
+    } table[] = {
+        {"granted", LEDGER_GRANTED},
+        {"taken", LEDGER_TAKEN_OVER},
+        {"duplicate", LEDGER_DUPLICATE},
+        {"conflict", LEDGER_CONFLICT},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        if (strlen(table[i].word) == len && memcmp(word, table[i].word, len) == 0) {
+            entry->result = table[i].result;
+        }
+    }
+    if (len > strlen("wait:") && text_starts(word, "wait:")) {
+        entry->result = LEDGER_WAIT;
+        entry->wait_ms = strtoll(word + strlen("wait:"), NULL, 10);
+    }
+    if (entry->result == LEDGER_GRANTED || entry->result == LEDGER_TAKEN_OVER) {
+        entry->lease_end_boot_ms = claim->sent_boot_ms + entry->lease_ms;
+    } else if (entry->result == LEDGER_UNKNOWN) {
+        LOG(LOG_WARN, "a ledger record cannot be read", LS("target", entry->target),
+            LS("identity", entry->identity), LEND);
+    }
+}
+
+/* An error reply says nothing about the units, least of all that they are absent. */
+static void claim_answered(void *arg, int rc, const struct redis_reply *reply)
+{
+    const struct claim *claim = arg;
+    if (rc != 0) {
+        return;
+    }
+    log_refusal(reply);
+    const char *word =
+        redis_reply_kind(reply) == REDIS_STRING ? redis_reply_text(reply, NULL) : "";
+    for (size_t i = 0; i < claim->n && *word != '\0'; i++) {
+        size_t len = strcspn(word, " ");
+        read_answer(claim, claim->entries[i], word, len);
+        word += len + (word[len] == ' ');
+    }
+}
+
+static void claim_begin(struct ledger *ledger, struct claim *claim,
+                        struct ledger_entry *const *entries, size_t n,
+                        struct redis_command *command)
+{
+    *command = (struct redis_command){.script = ledger->claim,
+                                      .key_count = n,
+                                      .deadline_ms = now_ms() + ledger->timeout_ms,
+                                      .idempotent = true,
+                                      .done = claim_answered,
+                                      .arg = claim};
+    claim->entries = entries;
+    claim->n = n;
+    for (size_t i = 0; i < n; i++) {
+        entries[i]->result = LEDGER_UNKNOWN;
+        entries[i]->wait_ms = 0;
+        claim->keys[i] = key_of(ledger, entries[i]);
+        command_add(command, claim->keys[i]);
+    }
+    snprintf(claim->numbers[0], NUMBER_LEN, "%lld", (long long)entries[0]->lease_ms);
+    command_add(command, claim->numbers[0]);
+    command_add(command, ledger->keep);
+    for (size_t i = 0; i < n; i++) {
+        const char *content = entries[i]->content;
+        int len = snprintf(claim->units[i], CLAIM_TEXT_LEN, "%s|%d|%s", entries[i]->token,
+                           entries[i]->round, content ? content : "");
+        ASSERT(len < CLAIM_TEXT_LEN);
+        command_add(command, claim->units[i]);
+    }
+}
+
+int ledger_claim(struct ledger *ledger, struct ledger_entry *const *entries, size_t n)
+{
+    if (n == 0) {
+        return 0;
+    }
+    size_t count = 0;
+    for (size_t i = 0; i < n; i += count_alike(entries + i, n - i)) {
+        count++;
+    }
+    struct claim *claims = mem_array(count, sizeof *claims);
+    struct redis_command *commands = mem_array(count, sizeof *commands);
+    int64_t sent_boot_ms = now_boot_ms();
+    count = 0;
+    for (size_t i = 0; i < n; i += claims[count++].n) {
+        claim_begin(ledger, &claims[count], entries + i, count_alike(entries + i, n - i),
+                    &commands[count]);
+        claims[count].sent_boot_ms = sent_boot_ms;
+    }
+    int rc = redis_call(ledger->redis, commands, count);
+    for (size_t c = 0; c < count; c++) {
+        for (size_t i = 0; i < claims[c].n; i++) {
+            free(claims[c].keys[i]);
+        }
+    }
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        rc = entries[i]->result == LEDGER_UNKNOWN ? -EIO : 0;
+    }
+    free(commands);
+    free(claims);
+    return outcome_of(rc);
+}
+
+/* ---- RENEW ---- */
+
+static void renew_answered(void *arg, int rc, const struct redis_reply *reply)
 {
     struct call *call = arg;
     struct ledger_entry *entry = call->entry;
@@ -186,19 +318,17 @@ static void entry_answered(void *arg, int rc, const struct redis_reply *reply)
         return;
     }
     log_refusal(reply);
-    if (redis_reply_count(reply) != 2) {
+    if (redis_reply_kind(reply) != REDIS_STRING) {
         return;
     }
-    entry->result = result_of(redis_reply_text(redis_reply_at(reply, 0), NULL));
-    if (entry->result == LEDGER_GRANTED || entry->result == LEDGER_TAKEN_OVER) {
+    bool lost = strcmp(redis_reply_text(reply, NULL), "lost") == 0;
+    entry->result = lost ? LEDGER_LOST : LEDGER_GRANTED;
+    if (!lost) {
         entry->lease_end_boot_ms = call->sent_boot_ms + entry->lease_ms;
-    } else if (entry->result == LEDGER_WAIT) {
-        entry->wait_ms = redis_reply_integer(redis_reply_at(reply, 1));
     }
 }
 
-static int hold(struct ledger *ledger, struct redis_script *script,
-                struct ledger_entry *const *entries, size_t n)
+int ledger_renew(struct ledger *ledger, struct ledger_entry *const *entries, size_t n)
 {
     if (n == 0) {
         return 0;
@@ -210,7 +340,7 @@ static int hold(struct ledger *ledger, struct redis_script *script,
         struct call *call = &calls[i];
         entry->result = LEDGER_UNKNOWN;
         entry->wait_ms = 0;
-        call_begin(ledger, call, script, entry);
+        call_begin(ledger, call, ledger->renew, entry);
         call_add(call, entry->token);
         call_add_number(call, 0, entry->lease_ms);
         call_add_number(call, 1, entry->round);
@@ -218,27 +348,17 @@ static int hold(struct ledger *ledger, struct redis_script *script,
         call_add(call, ledger->keep);
         call->entry = entry;
         call->sent_boot_ms = sent_boot_ms;
-        call->command.done = entry_answered;
+        call->command.done = renew_answered;
         call->command.arg = call;
     }
     int rc = calls_send(ledger, calls, n, true);
     for (size_t i = 0; i < n && rc == 0; i++) {
-        if (entries[i]->result == LEDGER_UNKNOWN) {
-            rc = -EIO;
-        }
+        rc = entries[i]->result == LEDGER_UNKNOWN ? -EIO : 0;
     }
-    return rc == 0 || rc == -ETIMEDOUT ? rc : -EIO;
+    return outcome_of(rc);
 }
 
-int ledger_claim(struct ledger *ledger, struct ledger_entry *const *entries, size_t n)
-{
-    return hold(ledger, ledger->claim, entries, n);
-}
-
-int ledger_renew(struct ledger *ledger, struct ledger_entry *const *entries, size_t n)
-{
-    return hold(ledger, ledger->renew, entries, n);
-}
+/* ---- RELEASE, DONE, PARKED ---- */
 
 void ledger_release(struct ledger *ledger, struct ledger_entry *const *entries, size_t n)
 {
@@ -272,15 +392,22 @@ static void done_answered(void *arg, int rc, const struct redis_reply *reply)
     free(telling);
 }
 
+/* Unconditional, for it is a fact; the record's form: ledger_claim.lua. */
 void ledger_done(struct ledger *ledger, const struct ledger_entry *entry, int status,
                  void (*told)(void *arg, int rc), void *arg)
 {
     struct telling *telling = mem_alloc(sizeof *telling);
     *telling = (struct telling){.told = told, .arg = arg};
+    char record[CLAIM_TEXT_LEN];
+    int len = snprintf(record, sizeof record, "D|%d|%lld|%s", status,
+                       (long long)now_wall_ms(), entry->content ? entry->content : "");
+    ASSERT(len < (int)sizeof record);
     struct call call;
-    call_begin(ledger, &call, ledger->done, entry);
-    call_add_number(&call, 0, status);
-    call_add(&call, entry->content);
+    call_begin(ledger, &call, NULL, entry);
+    call_add(&call, "SET");
+    call_add(&call, call.key);
+    call_add(&call, record);
+    call_add(&call, "PX");
     call_add(&call, ledger->keep);
     call.command.linger_ms = LINGER_MS;
     call.command.done = done_answered;

@@ -1,7 +1,6 @@
 -- RENEW: ours lives longer; a lost record is set again; anything else means: do not send.
 -- The record's form: ledger_claim.lua.
--- KEYS: the unit. ARGV: token, lease_ms, round, content, keep_ms. Returns {what, 0};
--- what: granted, lost.
+-- KEYS: the unit. ARGV: token, lease_ms, round, content, keep_ms. Returns granted or lost.
 local token, lease, round = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local content, keep = ARGV[4], tonumber(ARGV[5])
 local time = redis.call('TIME')
@@ -17,10 +16,10 @@ if record then
     claims = tonumber(count)
     if content == '' then content = held end
   elseif not (parked and tonumber(parked) <= round) then
-    return {'lost', 0}
+    return 'lost'
   end
 end
 redis.call('SET', KEYS[1],
   string.format('P|%s|%d|%d|%s|%d', token, now + lease, round, content, claims),
   'PX', lease + keep)
-return {'granted', 0}
+return 'granted'

@@ -280,8 +280,8 @@ static void claim_answered(struct work *w, struct unit *unit)
 static void claim_due(struct work *w, int64_t now)
 {
     size_t n = 0;
-    for (size_t i = 0; i < w->count; i++) {
-        struct unit *unit = &w->units[i];
+    for (size_t i = 0; i < w->starts[w->fleet->target_count]; i++) {
+        struct unit *unit = w->grouped[i];
         if (state_of(unit) == UNIT_CLAIM && unit->next_ms <= now) {
             w->picked[n] = unit;
             w->entries[n++] = &unit->entry;

@@ -246,6 +246,73 @@ static void ledger_claim__takes_a_whole_batch(void **state)
     assert_int_equal(ledger_claim(ledger, pointers, 0), 0);
 }
 
+/* Units of one call, whose records differ: each gets its own answer. */
+static void ledger_claim__answers_for_each_unit(void **state)
+{
+    static const struct {
+        const char *target;
+        const char *identity;
+        const char *record; /* NULL: none */
+        enum ledger_result result;
+    } units[] = {
+        {"a", "u0", NULL, LEDGER_GRANTED},
+        {"a", "u1", "D|200|1|" CONTENT_A, LEDGER_DUPLICATE},
+        {"a", "u2", "P|x|1|0|" CONTENT_A "|1", LEDGER_TAKEN_OVER},
+        {"a", "u3", "nonsense", LEDGER_UNKNOWN},
+        {"a", "u4", "K|3|1|" CONTENT_A, LEDGER_DUPLICATE},
+        {"a", "u5", "P|x|99999999999999|0|" CONTENT_A "|1", LEDGER_WAIT},
+        {"a", "u6", "D|200|1|" CONTENT_B, LEDGER_CONFLICT},
+        {"a", "u7", NULL, LEDGER_GRANTED},
+        {"b", "u1", NULL, LEDGER_GRANTED},
+        {"b", "u0", "P|x|1|5|" CONTENT_A "|1", LEDGER_DUPLICATE},
+    };
+    enum { N = sizeof units / sizeof *units };
+    struct ledger_entry entries[N];
+    struct ledger_entry *pointers[N];
+    (void)state;
+    flush();
+    for (int i = 0; i < N; i++) {
+        char text[200];
+        snprintf(text, sizeof text, "SET sluice:unit:fleet:{%s}:%s %s", units[i].target,
+                 units[i].identity, units[i].record ? units[i].record : "");
+        if (units[i].record) {
+            assert_int_equal(ask(redis, text).rc, 0);
+        }
+        entries[i] = entry_of(CONTENT_A, 0);
+        entries[i].target = units[i].target;
+        entries[i].identity = units[i].identity;
+        pointers[i] = &entries[i];
+    }
+    assert_int_equal(ledger_claim(ledger, pointers, N), -EIO); /* one is unknown */
+    for (int i = 0; i < N; i++) {
+        assert_int_equal(entries[i].result, units[i].result);
+        assert_int_equal(entries[i].wait_ms > 0, units[i].result == LEDGER_WAIT);
+    }
+}
+
+/* A lease is the target's: units that differ in it do not share a call. */
+static void ledger_claim__holds_each_for_its_own_lease(void **state)
+{
+    struct ledger_entry entries[3];
+    struct ledger_entry *pointers[3];
+    static const char *const identities[3] = {"u0", "u1", "u2"};
+    (void)state;
+    flush();
+    for (int i = 0; i < 3; i++) {
+        entries[i] = entry_of(CONTENT_A, 0);
+        entries[i].identity = identities[i];
+        entries[i].lease_ms = (i + 1) * LONG_LEASE_MS;
+        pointers[i] = &entries[i];
+    }
+    assert_int_equal(ledger_claim(ledger, pointers, 3), 0);
+    for (int i = 0; i < 3; i++) {
+        struct ledger_entry other = entry_of(CONTENT_A, 0);
+        other.identity = identities[i];
+        assert_int_equal(claim(&other), LEDGER_WAIT);
+        assert_in_range(other.wait_ms, i * LONG_LEASE_MS + 1, (i + 1) * LONG_LEASE_MS);
+    }
+}
+
 static void ledger_claim__is_unknown_when_redis_refuses(void **state)
 {
     (void)state;
