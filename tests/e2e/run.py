@@ -33,14 +33,20 @@ class Brokers:
     """Made when the first scenario needs them; the real one lives until the end of the run."""
 
     def __init__(self, options, folder):
-        self.options, self.folder, self.made = options, folder, {}
+        self.options, self.folder, self.made, self.missing = options, folder, {}, {}
 
     def get(self, kind):
         if kind == "none":
             return None
-        if kind not in self.made:
-            self.made[kind] = self.real() if kind == "real" else MockKafka(
-                self.options.build, os.path.join(self.folder, f"mock-{os.getpid()}"))
+        if kind in self.missing:
+            raise Skip(self.missing[kind])
+        try:
+            if kind not in self.made:
+                self.made[kind] = self.real() if kind == "real" else MockKafka(
+                    self.options.build, os.path.join(self.folder, f"mock-{os.getpid()}"))
+        except Skip as e:
+            self.missing[kind] = str(e)
+            raise
         self.made[kind].ensure_up()
         return self.made[kind]
 

@@ -53,7 +53,7 @@ def jars(build, version):
             raise Skip(f"no {program} here (Debian package {package}), so no Apache Kafka")
     shutil.rmtree(folder, ignore_errors=True)
     print(f"fetching Apache Kafka {version} from Maven Central ...", flush=True)
-    out = subprocess.run(["mvn", "-q", "-B", "-f", POM, "dependency:copy-dependencies", f"-Dkafka.version={version}",
+    out = subprocess.run(["mvn", "-q", "-B", "-Dstyle.color=never", "-f", POM, "dependency:copy-dependencies", f"-Dkafka.version={version}",
                           "-DincludeScope=runtime", f"-DoutputDirectory={os.path.abspath(folder)}"],
                          capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if out.returncode != 0:
