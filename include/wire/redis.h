@@ -59,11 +59,11 @@ struct redis_command {
     size_t key_count;    /* for scripts: how many of args are keys */
     int64_t deadline_ms; /* monotonic */
     bool idempotent;     /* may be sent again after a lost connection */
-    int64_t linger_ms;   /* after the deadline called done with -ETIMEDOUT, keep trying to
-                            deliver it (no second done) for so long: for facts that must
-                            be recorded after an outage. 0: no. Bounded by
-                            REDIS_LINGER_MAX commands, the oldest dropped first and
-                            counted */
+    int64_t linger_ms;   /* after the deadline called done with -ETIMEDOUT, or done got an
+                            error reply, keep trying to deliver it (no second done) for so
+                            long: for facts that must be recorded after an outage. 0: no.
+                            Bounded by REDIS_LINGER_MAX commands, the oldest dropped first
+                            and counted */
     redis_done_fn *done; /* may be NULL */
     void *arg;
 };

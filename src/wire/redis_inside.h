@@ -76,6 +76,8 @@ struct redis {
     struct redis_fifo again;
     struct redis_fifo in_flight;
     struct redis_fifo lingering;
+    struct redis_fifo resting; /* lingering, refused, to be sent again */
+    int64_t rest_until_ms;
     struct redis_heap due;
     int64_t heard_ms; /* when something came last, or when in_flight became not empty */
     int failures;     /* since the last good reply */

@@ -19,7 +19,8 @@
  *
  * A node whose deadline passes is ended at once. While it is in flight it stays there as
  * a ghost, so that its late reply is matched and thrown away. If it may linger, it is
- * kept (and after a lost connection sent again) until a reply comes or its time is over.
+ * kept (and after a lost connection sent again) until the server has done it or its time
+ * is over: a server that refuses (out of memory, busy) is asked again after a rest.
  *
  * Group commit: while replies are awaited nobody wakes the thread. What is handed in
  * meanwhile goes out as one pipeline with the next reply, or after GATHER_MS.
@@ -39,6 +40,7 @@ enum {
     SCRIPT_TRIES_MAX = 3,
     GATHER_MS = 1,
     IDLE_POLL_MS = 60000,
+    REST_MS = 500, /* before what was refused is sent again */
 };
 
 const char *const redis_reason_names[REASONS] = {
@@ -300,6 +302,20 @@ static void send_with_script(struct redis *r, struct redis_node *node)
     redis_fifo_append(&r->again, &node->queue);
 }
 
+/* The server was asked and would not: a fact that must be recorded is told it again. */
+static void rest(struct redis *r, struct redis_node *node,
+                 const struct redis_reply *reply)
+{
+    if (r->resting.count == 0) {
+        r->rest_until_ms = now_ms() + REST_MS;
+    }
+    redis_fifo_append(&r->resting, &node->queue);
+    if (!node->ended) {
+        node_end(r, node, 0, reply);
+        node_linger(r, node);
+    }
+}
+
 /* It cannot work now, and asking again on this connection would not help. */
 static bool means_unavailable(const struct redis_reply *reply)
 {
@@ -329,6 +345,10 @@ static bool take_reply(struct redis *r, const struct redis_reply *reply)
             return true;
         }
         count(r, redis_reply_says(reply, "OOM ") ? REASON_OOM : REASON_REPLY);
+        if (node->linger_ms > 0 && is_alive(node)) {
+            rest(r, node, reply);
+            return true;
+        }
     }
     r->failures = 0;
     if (!node->ended) {
@@ -476,6 +496,9 @@ static int64_t next_event_ms(const struct redis *r, int64_t stop_until_ms)
     if (r->in_flight.count > 0 && now_ms() + GATHER_MS < next) {
         next = now_ms() + GATHER_MS; /* well before it counts as silent */
     }
+    if (r->resting.count > 0 && r->rest_until_ms < next) {
+        next = r->rest_until_ms;
+    }
     return next;
 }
 
@@ -518,6 +541,9 @@ static bool turn(struct redis *r)
     if (r->fd >= 0 && r->in_flight.count > 0 && now_ms() >= r->heard_ms + SILENCE_MS) {
         drop_connection(r, REASON_SILENT, "the server answers nothing");
     }
+    if (now_ms() >= r->rest_until_ms) {
+        redis_fifo_move(&r->again, &r->resting);
+    }
     if (r->fd >= 0) {
         transmit(r);
     }
@@ -537,6 +563,7 @@ static void wind_up(struct redis *r)
         take_inbox(r);
         redis_fifo_move(&r->taken, &r->in_flight);
         redis_fifo_move(&r->taken, &r->again);
+        redis_fifo_move(&r->taken, &r->resting);
         redis_fifo_move(&r->taken, &r->waiting);
         for (struct redis_node *node = redis_fifo_pop(&r->taken); node;
              node = redis_fifo_pop(&r->taken)) {

@@ -309,6 +309,31 @@ static void redis_send__lingering_is_delivered_after_a_restart(void **state)
     redis_server_stop(&server);
 }
 
+/* A full server refuses writes: the caller is told so once, the fact is told again. */
+static void redis_send__lingering_is_delivered_after_a_refusal(void **state)
+{
+    struct redis_server server;
+    char set[] = "SET k 7";
+    struct answer fact = {0};
+    (void)state;
+    redis_server_start(&server, false, NULL);
+    struct redis *redis = redis_client(server.url);
+    assert_string_equal(ask(redis, "CONFIG SET maxmemory 1").text, "OK");
+    struct redis_command command = command_of(set, &fact, now_ms() + PATIENCE_MS);
+    command.linger_ms = PATIENCE_MS;
+    redis_send(redis, &command, 1);
+    assert_int_equal(ask(redis, "GET k").kind, REDIS_NIL);
+    assert_int_equal(fact.calls, 1);
+    assert_int_equal(fact.kind, REDIS_ERROR);
+    assert_string_equal(ask(redis, "CONFIG SET maxmemory 0").text, "OK");
+    stop_client(redis); /* waits for it */
+    redis = redis_client(server.url);
+    assert_string_equal(ask(redis, "GET k").text, "7");
+    assert_int_equal(fact.calls, 1);
+    stop_client(redis);
+    redis_server_stop(&server);
+}
+
 static void redis_send__lingering_ends_with_its_time(void **state)
 {
     struct answer answer = {0};
