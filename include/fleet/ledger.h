@@ -27,6 +27,7 @@ enum ledger_result {
     LEDGER_WAIT,       /* another holds it for wait_ms more */
     LEDGER_LOST,       /* RENEW: a foreign token is there; do not send */
     LEDGER_UNKNOWN,    /* no answer from Redis: claim again with the same token */
+    LEDGER_BROKEN,     /* something else is at the unit's key: only a person can tell */
 };
 
 /* A unit's part in the ledger; lives in the unit. */

@@ -211,6 +211,7 @@ static void read_answer(const struct claim *claim, struct ledger_entry *entry,
         {"taken", LEDGER_TAKEN_OVER},
         {"duplicate", LEDGER_DUPLICATE},
         {"conflict", LEDGER_CONFLICT},
+        {"bad", LEDGER_BROKEN},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         if (strlen(table[i].word) == len && memcmp(word, table[i].word, len) == 0) {
@@ -223,7 +224,7 @@ static void read_answer(const struct claim *claim, struct ledger_entry *entry,
     }
     if (entry->result == LEDGER_GRANTED || entry->result == LEDGER_TAKEN_OVER) {
         entry->lease_end_boot_ms = claim->sent_boot_ms + entry->lease_ms;
-    } else if (entry->result == LEDGER_UNKNOWN) {
+    } else if (entry->result == LEDGER_BROKEN) {
         LOG(LOG_WARN, "a ledger record cannot be read", LS("target", entry->target),
             LS("identity", entry->identity), LEND);
     }

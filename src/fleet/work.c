@@ -261,6 +261,9 @@ static void claim_answered(struct work *w, struct unit *unit)
     case LEDGER_CONFLICT:
         work_end(unit, VERDICT_DEAD, "conflict");
         break;
+    case LEDGER_BROKEN: /* it may have been done: not called, not held for ever */
+        work_end(unit, VERDICT_DEAD, "ledger-record");
+        break;
     case LEDGER_WAIT:
         lane_waits(w->lane, LANE_CLAIM);
         wait_ms = wait_ms < CLAIM_POLL_MIN_MS ? CLAIM_POLL_MIN_MS : wait_ms;
@@ -293,7 +296,8 @@ static void claim_due(struct work *w, int64_t now)
     lane_waits(w->lane, LANE_REDIS);
     int rc = ledger_claim(w->fleet->ledger, w->entries, n);
     if (rc) {
-        LOG(LOG_WARN, "Redis does not answer, nothing is sent until it does", LEND);
+        LOG(LOG_WARN, "Redis does not answer or refuses, nothing is sent until it does",
+            LEND);
     }
     for (size_t i = 0; i < n; i++) {
         claim_answered(w, w->picked[i]);

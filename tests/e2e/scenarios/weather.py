@@ -117,3 +117,40 @@ def redis_down_at_start(stage):
     stage.redis.start()
     stage.wait_done(stage.units(), UNAIDED_S)
     stage.judge()
+
+
+@scenario(brokers=("mock",), timeout_s=90)
+def redis_full_when_calls_end(stage):
+    """Out of memory between a call and its record: told again until Redis takes it, so nothing is called twice later."""
+    stage.set_up(partitions=1, rules=[{"latency_ms": 500}])
+    stage.fleet(1)
+    stage.publish(events(5))
+    stage.target.wait(40, calls=5)
+    stage.redis.ask("CONFIG", "SET", "maxmemory", "1")
+    stage.wait_drained()  # an accepted call counts, whatever Redis says
+    stage.redis.ask("CONFIG", "SET", "maxmemory", "0")
+    wait_for(lambda: all(stage.redis.ask("GET", k).startswith("D|") for k in stage.redis.keys("*:unit:*")), 20,
+             "every unit to be recorded as done")
+    stage.publish(events(5))
+    stage.published = events(5)
+    stage.wait_drained()
+    stage.judge()
+
+
+@scenario(brokers=("mock",), timeout_s=90)
+def something_else_at_a_units_key(stage):
+    """A list where the ledger wants a record: that unit is dead-lettered, not called, the lane goes on."""
+    stage.set_up(partitions=1)
+    stage.fleet(1)
+    stage.publish(events(1))
+    stage.wait_drained()
+    key = stage.redis.keys("*:unit:*")[0]
+    stage.redis.ask("DEL", key)
+    stage.redis.ask("RPUSH", key, "x")
+    stage.publish(events(4))
+    stage.published = events(4)
+    stage.wait_done(stage.units())
+    wait_for(lambda: len(stage.dead()) == 1, 20, "a dead letter", 0.2)
+    reason = stage.dead()["a/e-00000"]["headers"]["sluice-reason"]
+    stage.demand(reason == "ledger-record", f"reason {reason}")
+    stage.judge()
