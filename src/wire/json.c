@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "wire/json_reader.h"
+#include "wire/json_writer.h"
 
 enum { TOKEN_MAX = 256 };
 
@@ -25,22 +26,9 @@ void json_free(struct json_object *doc)
 
 /* ---- printing ---- */
 
-static void print(struct json_object *doc, int flags, struct str *out)
-{
-    size_t len;
-    const char *text =
-        json_object_to_json_string_length(doc, flags | JSON_C_TO_STRING_NOSLASHESCAPE,
-                                          &len);
-    str_put(out, text, len);
-}
-
 void json_print(struct json_object *doc, struct str *out)
 {
-    if (doc == NULL) {
-        str_add(out, "null");
-        return;
-    }
-    print(doc, JSON_C_TO_STRING_PLAIN, out);
+    json_writer_print(doc, out);
 }
 
 void json_print_pretty(struct json_object *doc, struct str *out)
@@ -49,7 +37,14 @@ void json_print_pretty(struct json_object *doc, struct str *out)
         str_add(out, "null");
         return;
     }
-    print(doc, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED, out);
+    size_t len;
+    const char *text =
+        json_object_to_json_string_length(doc,
+                                          JSON_C_TO_STRING_PRETTY |
+                                              JSON_C_TO_STRING_SPACED |
+                                              JSON_C_TO_STRING_NOSLASHESCAPE,
+                                          &len);
+    str_put(out, text, len);
 }
 
 /* ---- looking things up ---- */

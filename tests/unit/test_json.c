@@ -338,6 +338,47 @@ static void json__finds_by_pointer(void **state)
     json_free(doc);
 }
 
+static void assert_prints_like_json_c(struct json_object *doc)
+{
+    struct str out;
+    str_init(&out);
+    json_print(doc, &out);
+    assert_string_equal(out.data, json_object_to_json_string_ext(
+                                      doc, JSON_C_TO_STRING_PLAIN |
+                                               JSON_C_TO_STRING_NOSLASHESCAPE));
+    str_release(&out);
+}
+
+static void json_print__prints_every_value_like_json_c(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "{}",
+        "[]",
+        "[[],{},[{}],{\"a\":[]}]",
+        "{\"a\":null,\"b\":true,\"c\":false,\"\":\"\"}",
+        "[0,-0,-1,9223372036854775807,-9223372036854775808,18446744073709551615]",
+        "[0.1,1.0,-2.50e3,1E-7,123456789012345678901234567890]",
+        "{\"q\\\"\\\\/\":\"/\\u0001\\u001f\\u007f\\u00e9\\ud83d\\ude00\\b\\f\\n\\r\\t\"}",
+        "\"only text\"",
+    };
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        struct json_object *doc = good(texts[i]);
+        assert_prints_like_json_c(doc);
+        json_free(doc);
+    }
+    char bytes[256];
+    for (int i = 0; i < 256; i++) {
+        bytes[i] = (char)i;
+    }
+    struct json_object *all = json_object_new_string_len(bytes, 0x80);
+    assert_prints_like_json_c(all);
+    json_free(all);
+    struct json_object *huge = json_object_new_uint64(UINT64_MAX);
+    assert_prints_like_json_c(huge);
+    json_free(huge);
+}
+
 /* Mutated samples: whatever is accepted prints to something that is accepted again and
  * prints the same. */
 static void json__survives_mutations(void **state)
@@ -365,6 +406,7 @@ static void json__survives_mutations(void **state)
             str_init(&once);
             json_print(doc, &once);
             assert_prints(once.data, once.data);
+            assert_prints_like_json_c(doc);
             str_release(&once);
             json_free(doc);
         }
