@@ -1,12 +1,16 @@
 /* Design. Looking an algorithm up costs libcrypto more than hashing an event's id, so
- * SHA-256 is fetched once and each thread keeps one digest context, freed at its end. */
+ * SHA-256 is fetched once and each thread keeps one digest context, freed at its end. For
+ * the same reason each thread draws random bytes in advance; what is used is wiped, and a
+ * forked child does not use what its parent drew. */
 #include "wire/crypto.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <openssl/crypto.h>
@@ -15,33 +19,61 @@
 #include <openssl/rand.h>
 
 #include "base/err.h"
+#include "base/mem.h"
+
+enum { DRAWN_BYTES = 512, PIECES_BYTES = 1024 };
+
+/* What one thread keeps. */
+struct own {
+    EVP_MD_CTX *digest;
+    unsigned char drawn[DRAWN_BYTES];
+    size_t drawn_left; /* at its end */
+    int forks;         /* when it was drawn */
+};
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static EVP_MD *sha256;
-static pthread_key_t digest_key;
+static pthread_key_t own_key;
+static atomic_int forks;
 
-static void free_digest(void *digest)
+static void free_own(void *arg)
 {
-    EVP_MD_CTX_free(digest);
+    struct own *own = arg;
+    EVP_MD_CTX_free(own->digest);
+    mem_wipe(own, sizeof *own);
+    free(own);
+}
+
+static void count_fork(void)
+{
+    atomic_fetch_add(&forks, 1);
 }
 
 static void set_up(void)
 {
     sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
     ASSERT(sha256 != NULL);
-    MUST(pthread_key_create(&digest_key, free_digest));
+    MUST(pthread_key_create(&own_key, free_own));
+    MUST(pthread_atfork(NULL, NULL, count_fork));
+}
+
+static struct own *get_own(void)
+{
+    MUST(pthread_once(&once, set_up));
+    struct own *own = pthread_getspecific(own_key);
+    if (own == NULL) {
+        own = mem_zalloc(sizeof *own);
+        own->digest = EVP_MD_CTX_new();
+        ASSERT(own->digest != NULL);
+        MUST(pthread_setspecific(own_key, own));
+    }
+    return own;
 }
 
 /* This thread's digest context, begun. */
 static EVP_MD_CTX *digest_begin(void)
 {
-    MUST(pthread_once(&once, set_up));
-    EVP_MD_CTX *digest = pthread_getspecific(digest_key);
-    if (digest == NULL) {
-        digest = EVP_MD_CTX_new();
-        ASSERT(digest != NULL);
-        MUST(pthread_setspecific(digest_key, digest));
-    }
+    EVP_MD_CTX *digest = get_own()->digest;
     ASSERT(EVP_DigestInit_ex2(digest, sha256, NULL) == 1);
     return digest;
 }
@@ -73,10 +105,33 @@ static void write_hex(const unsigned char *bytes, size_t n, char *hex)
     hex[2 * n] = 0;
 }
 
+/* Small pieces go to libcrypto together. */
+struct gathered {
+    EVP_MD_CTX *digest;
+    size_t len;
+    unsigned char bytes[PIECES_BYTES];
+};
+
+static void gather(struct gathered *g, const void *data, size_t len)
+{
+    if (len > sizeof g->bytes - g->len) {
+        digest_add(g->digest, g->bytes, g->len);
+        g->len = 0;
+    }
+    if (len > sizeof g->bytes) {
+        digest_add(g->digest, data, len);
+        return;
+    }
+    memcpy(g->bytes + g->len, data, len);
+    g->len += len;
+}
+
 void crypto_hash128(const struct crypto_piece *pieces, size_t n,
                     char hex[CRYPTO_HEX128_LEN])
 {
-    EVP_MD_CTX *digest = digest_begin();
+    struct gathered g;
+    g.digest = digest_begin();
+    g.len = 0;
     for (size_t i = 0; i < n; i++) {
         bool absent = pieces[i].data == NULL;
         uint64_t len = absent ? UINT64_MAX : pieces[i].len;
@@ -84,13 +139,14 @@ void crypto_hash128(const struct crypto_piece *pieces, size_t n,
         for (size_t byte = 0; byte < sizeof frame; byte++) {
             frame[byte] = (unsigned char)(len >> (56 - 8 * byte));
         }
-        digest_add(digest, frame, sizeof frame);
+        gather(&g, frame, sizeof frame);
         if (!absent) {
-            digest_add(digest, pieces[i].data, pieces[i].len);
+            gather(&g, pieces[i].data, pieces[i].len);
         }
     }
+    digest_add(g.digest, g.bytes, g.len);
     unsigned char full[CRYPTO_SHA256_LEN];
-    digest_end(digest, full);
+    digest_end(g.digest, full);
     write_hex(full, 16, hex);
 }
 
@@ -123,8 +179,21 @@ int crypto_unbase64(const char *text, unsigned char *out)
 
 void crypto_random(void *out, size_t len)
 {
+    struct own *own = get_own();
     ASSERT(len <= INT_MAX);
-    ASSERT(RAND_bytes(out, (int)len) == 1);
+    if (len > DRAWN_BYTES) {
+        ASSERT(RAND_bytes(out, (int)len) == 1);
+        return;
+    }
+    if (len > own->drawn_left || own->forks != atomic_load(&forks)) {
+        own->forks = atomic_load(&forks);
+        ASSERT(RAND_bytes(own->drawn, DRAWN_BYTES) == 1);
+        own->drawn_left = DRAWN_BYTES;
+    }
+    unsigned char *drawn = own->drawn + DRAWN_BYTES - own->drawn_left;
+    memcpy(out, drawn, len);
+    mem_wipe(drawn, len);
+    own->drawn_left -= len;
 }
 
 uint64_t crypto_random_u64(void)

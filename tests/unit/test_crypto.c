@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -151,6 +153,47 @@ static void crypto_uuid7__has_time_version_and_variant(void **state)
     assert_string_not_equal(first, second);
 }
 
+static void crypto_random__differs_in_a_child(void **state)
+{
+    (void)state;
+    int ends[2];
+    uint64_t theirs = 0;
+    (void)crypto_random_u64(); /* drawn in advance by now */
+    MUST(pipe(ends));
+    pid_t child = fork();
+    if (child == 0) {
+        uint64_t value = crypto_random_u64();
+        _exit(write(ends[1], &value, sizeof value) == sizeof value ? 0 : 1);
+    }
+    uint64_t ours = crypto_random_u64();
+    assert_int_equal(read(ends[0], &theirs, sizeof theirs), sizeof theirs);
+    waitpid(child, NULL, 0);
+    close(ends[0]);
+    close(ends[1]);
+    assert_true(ours != theirs);
+}
+
+/* More than is drawn at a time: no byte is given twice, none stays what it was. */
+static void crypto_random__goes_on_when_what_was_drawn_is_used_up(void **state)
+{
+    enum { N = 500 };
+    static uint64_t values[N];
+    static unsigned char large[4096];
+    (void)state;
+    for (int i = 0; i < N; i++) {
+        values[i] = crypto_random_u64();
+        for (int j = 0; j < i; j++) {
+            assert_true(values[i] != values[j]);
+        }
+    }
+    crypto_random(large, sizeof large);
+    size_t zeros = 0;
+    for (size_t i = 0; i < sizeof large; i++) {
+        zeros += large[i] == 0;
+    }
+    assert_true(zeros < 100);
+}
+
 static void crypto_random__differs(void **state)
 {
     (void)state;
@@ -173,6 +216,37 @@ static void *hash_often(void *arg)
         ASSERT(strcmp(hex, arg) == 0);
     }
     return NULL;
+}
+
+/* What is gathered before it goes to libcrypto must not show, whatever the lengths. */
+static void crypto_hash128__is_sha256_of_the_framed_pieces(void **state)
+{
+    static const size_t lens[] = {0, 1, 500, 1015, 1016, 1017, 1024, 1025, 5000};
+    enum { N = sizeof lens / sizeof lens[0] };
+    static unsigned char all[N * (5000 + 8)];
+    static char piece[5000];
+    (void)state;
+    memset(piece, 'p', sizeof piece);
+    for (size_t first = 0; first < N; first++) {
+        struct crypto_piece pieces[N];
+        size_t len = 0;
+        for (size_t i = 0; i < N; i++) {
+            size_t n = lens[(first + i) % N];
+            pieces[i] = (struct crypto_piece){piece, n};
+            for (int shift = 56; shift >= 0; shift -= 8) {
+                all[len++] = (unsigned char)((uint64_t)n >> shift);
+            }
+            memcpy(all + len, piece, n);
+            len += n;
+        }
+        unsigned char digest[CRYPTO_SHA256_LEN];
+        char expected[2 * 16 + 1];
+        char got[CRYPTO_HEX128_LEN];
+        crypto_sha256(all, len, digest);
+        to_hex(digest, 16, expected);
+        crypto_hash128(pieces, N, got);
+        assert_string_equal(got, expected);
+    }
 }
 
 static void crypto_hash128__is_the_same_on_all_threads(void **state)
