@@ -21,6 +21,7 @@ struct fleet_target {
     struct breaker breaker; /* own lock */
     struct room room;       /* own lock; as wide as half of in_flight */
     int64_t lease_ms;
+    atomic_llong silent_until_ms; /* what a Retry-After of this process asked for */
     int64_t grant_patience_ms; /* a slot further away than this is not waited for in the
                                   lane */
     /* counters */

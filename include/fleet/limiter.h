@@ -14,13 +14,14 @@
 #ifndef FLEET_LIMITER_H
 #define FLEET_LIMITER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/metrics.h"
 #include "wire/redis.h"
 
-enum { LIMITER_AHEAD_MS = 500, LIMITER_USE_MS = 500, LIMITER_BUCKETS_MAX = 8 };
+enum { LIMITER_AHEAD_MS = 500, LIMITER_USE_MS = 500, LIMITER_BUCKETS_MAX = 9 };
 
 struct limiter;
 struct limiter_set; /* the buckets of one target */
@@ -29,6 +30,7 @@ struct limiter_bucket {
     const char *name; /* "argocd" */
     double rate_per_s;
     double burst;
+    bool shared; /* by other sets, too: a penalty leaves it alone */
 };
 
 struct limiter_options {
@@ -41,8 +43,10 @@ struct limiter_options {
 struct limiter *limiter_new(struct redis *redis, const struct limiter_options *options);
 void limiter_free(struct limiter *limiter); /* after redis_stop; sets too */
 
-/* n may be 0: a set without limits grants at once without Redis. Copies. */
-struct limiter_set *limiter_set_new(struct limiter *limiter,
+/* n may be 0: a set without limits grants at once without Redis. Copies.
+ * name  of the downstream: where all its buckets are shared, penalties have one of their
+ *       own, under this name. */
+struct limiter_set *limiter_set_new(struct limiter *limiter, const char *name,
                                     const struct limiter_bucket *buckets, size_t n);
 
 /* To be called from redis_options.connected: a new master's buckets are not trusted to be
@@ -70,8 +74,9 @@ int64_t limiter_slot_ms(const struct limiter_ask *ask, int i);
 /* Give n unused slots back (younger than the grant life). Not waited for. */
 void limiter_refund(struct limiter *limiter, struct limiter_set *set, int n);
 
-/* The downstream asked for silence: no bucket of the set grants before that has passed,
- * in the whole fleet. Not waited for. */
+/* The downstream asked for silence: the set grants nothing before that has passed, in the
+ * whole fleet; other sets that share its buckets go on. Without limits there is nothing
+ * that could hold it. Not waited for. */
 void limiter_penalty(struct limiter *limiter, struct limiter_set *set,
                      int64_t retry_after_ms);
 

@@ -180,16 +180,27 @@ static int make_connections(struct fleet *f, struct err *err)
     return 0;
 }
 
+static bool is_shared(const struct config *c, int limit)
+{
+    int users = 0;
+    for (size_t t = 0; t < c->target_count; t++) {
+        for (size_t i = 0; i < c->targets[t].limit_count; i++) {
+            users += c->targets[t].limits[i] == limit;
+        }
+    }
+    return users > 1;
+}
+
 static struct limiter_set *make_limits(struct fleet *f,
                                        const struct config_target *target)
 {
     struct limiter_bucket buckets[TARGET_LIMITS_MAX];
     for (size_t i = 0; i < target->limit_count; i++) {
         const struct config_limit *limit = &f->config->limits[target->limits[i]];
-        buckets[i] =
-            (struct limiter_bucket){limit->name, limit->rate_per_s, limit->burst};
+        buckets[i] = (struct limiter_bucket){limit->name, limit->rate_per_s, limit->burst,
+                                             is_shared(f->config, target->limits[i])};
     }
-    return limiter_set_new(f->limiter, buckets, target->limit_count);
+    return limiter_set_new(f->limiter, target->name, buckets, target->limit_count);
 }
 
 /* A slot further away than the patience for retries, and than two turns of the slowest

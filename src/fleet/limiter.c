@@ -28,6 +28,7 @@ enum {
     ARGS_MAX = 5 + 3 * LIMITER_BUCKETS_MAX,
     REPLY_NUMBERS = 5,
     NOTE_OLD = 2,
+    FREE_PER_S = 1000000, /* what a bucket that only holds penalties gives */
 };
 
 static const char reserve_text[] =
@@ -44,6 +45,7 @@ struct bucket {
     char *key;
     double rate;
     double burst;
+    bool shared;
     struct metric *wait; /* NULL without metrics */
     struct metric *denied;
     struct metric *tokens;
@@ -134,27 +136,49 @@ static void make_metrics(struct metrics *metrics, const char *name, struct bucke
     bucket->tokens = metrics_series(tokens, name, NULL, NULL, NULL);
 }
 
-struct limiter_set *limiter_set_new(struct limiter *limiter,
+/* One slot of a cluster for all buckets, so that one script may touch several. */
+static char *key_of(const struct limiter *limiter, const char *kind, const char *name)
+{
+    struct str key;
+    str_init(&key);
+    str_addf(&key, "%s:{limit}:%s", limiter->prefix, kind);
+    str_add_percent(&key, name, strlen(name));
+    char *text = str_take(&key);
+    str_release(&key);
+    return text;
+}
+
+/* No limit: a bucket in which a penalty shows, and nothing else. */
+static void add_silence(struct limiter_set *set, const char *name)
+{
+    ASSERT(set->n < LIMITER_BUCKETS_MAX);
+    set->buckets[set->n++] =
+        (struct bucket){.key = key_of(set->limiter, "silence:", name),
+                        .rate = FREE_PER_S,
+                        .burst = FREE_PER_S};
+}
+
+struct limiter_set *limiter_set_new(struct limiter *limiter, const char *name,
                                     const struct limiter_bucket *buckets, size_t n)
 {
-    ASSERT(n <= LIMITER_BUCKETS_MAX);
+    bool all_shared = n > 0;
     struct limiter_set *set = mem_zalloc(sizeof *set);
     set->limiter = limiter;
-    set->n = n;
     set->fenced = atomic_load(&limiter->fences);
     MUST(pthread_mutex_init(&set->mu, NULL));
+    ASSERT(n < LIMITER_BUCKETS_MAX);
     for (size_t i = 0; i < n; i++) {
         ASSERT(buckets[i].rate_per_s > 0 && buckets[i].burst >= 1);
-        struct str key;
-        str_init(&key);
-        /* one slot of a cluster for all, so that one script may touch several */
-        str_addf(&key, "%s:{limit}:", limiter->prefix);
-        str_add_percent(&key, buckets[i].name, strlen(buckets[i].name));
-        set->buckets[i] = (struct bucket){.key = str_take(&key),
+        all_shared = all_shared && buckets[i].shared;
+        set->buckets[i] = (struct bucket){.key = key_of(limiter, "", buckets[i].name),
                                           .rate = buckets[i].rate_per_s,
-                                          .burst = buckets[i].burst};
-        str_release(&key);
+                                          .burst = buckets[i].burst,
+                                          .shared = buckets[i].shared};
         make_metrics(limiter->metrics, buckets[i].name, &set->buckets[i]);
+    }
+    set->n = n;
+    if (all_shared) {
+        add_silence(set, name);
     }
     MUST(pthread_mutex_lock(&limiter->mu));
     set->next = limiter->sets;
@@ -195,32 +219,44 @@ static double number_at(const char *bytes, size_t i)
     return value;
 }
 
-static void put_limits(struct numbers *out, const struct limiter_set *set)
+static void put_limit(struct numbers *out, const struct limiter_set *set, size_t i)
 {
-    for (size_t i = 0; i < set->n; i++) {
-        put(out, set->buckets[i].rate);
-        put(out, set->buckets[i].burst);
-        put(out, set->limiter->version);
-    }
+    put(out, set->buckets[i].rate);
+    put(out, set->buckets[i].burst);
+    put(out, set->limiter->version);
+}
+
+static struct redis_command command_new(const struct limiter_set *set,
+                                        struct redis_script *script)
+{
+    return (struct redis_command){
+        .script = script,
+        .deadline_ms = now_ms() + set->limiter->timeout_ms,
+        .idempotent = true,
+    };
+}
+
+static void add_argument(struct redis_command *command, const void *bytes, size_t len)
+{
+    command->args[command->arg_count] = bytes;
+    command->lens[command->arg_count++] = len;
+}
+
+static void add_key(struct redis_command *command, const struct bucket *bucket)
+{
+    add_argument(command, bucket->key, strlen(bucket->key));
+    command->key_count++;
 }
 
 static struct redis_command command_on(const struct limiter_set *set,
                                        struct redis_script *script, const void *argument,
                                        size_t len)
 {
-    struct redis_command command = {
-        .script = script,
-        .key_count = set->n,
-        .arg_count = set->n + 1,
-        .deadline_ms = now_ms() + set->limiter->timeout_ms,
-        .idempotent = true,
-    };
+    struct redis_command command = command_new(set, script);
     for (size_t i = 0; i < set->n; i++) {
-        command.args[i] = set->buckets[i].key;
-        command.lens[i] = strlen(set->buckets[i].key);
+        add_key(&command, &set->buckets[i]);
     }
-    command.args[set->n] = argument;
-    command.lens[set->n] = len;
+    add_argument(&command, argument, len);
     return command;
 }
 
@@ -262,7 +298,9 @@ static void call_begin(struct call *call, struct limiter_ask *ask)
     put(&call->numbers, fence ? 1 : 0);
     put(&call->numbers, granted_before ? elapsed_us : 1e18);
     put(&call->numbers, recent ? LIMITER_AHEAD_MS * 1000.0 : 0);
-    put_limits(&call->numbers, set);
+    for (size_t i = 0; i < set->n; i++) {
+        put_limit(&call->numbers, set, i);
+    }
 }
 
 static void note_answer(struct limiter_set *set, const struct call *call, int granted)
@@ -403,9 +441,14 @@ void limiter_penalty(struct limiter *limiter, struct limiter_set *set,
     if (retry_after_ms <= 0 || set->n == 0) {
         return;
     }
+    struct redis_command command = command_new(set, limiter->penalty);
     put(&numbers, (double)retry_after_ms * 1000);
-    put_limits(&numbers, set);
-    struct redis_command command =
-        command_on(set, limiter->penalty, numbers.bytes, numbers.len);
+    for (size_t i = 0; i < set->n; i++) {
+        if (!set->buckets[i].shared) {
+            add_key(&command, &set->buckets[i]);
+            put_limit(&numbers, set, i);
+        }
+    }
+    add_argument(&command, numbers.bytes, numbers.len);
     redis_send(limiter->redis, &command, 1);
 }

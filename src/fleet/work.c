@@ -123,6 +123,17 @@ static void log_failure(const struct unit *unit, const char *next, int64_t in_ms
         LEND);
 }
 
+/* For the whole fleet where the target has limits, for this process in any case. */
+static void keep_silent(struct work *w, struct fleet_target *target, int64_t ms,
+                        int64_t now)
+{
+    limiter_penalty(w->fleet->limiter, target->limits, ms);
+    long long until = atomic_load(&target->silent_until_ms);
+    while (until < now + ms &&
+           !atomic_compare_exchange_weak(&target->silent_until_ms, &until, now + ms)) {
+    }
+}
+
 /* A transient failure: another try in this batch while the patience lasts, else the retry
  * topics. */
 static void retry_or_defer(struct work *w, struct unit *unit, int64_t now)
@@ -132,7 +143,7 @@ static void retry_or_defer(struct work *w, struct unit *unit, int64_t now)
     metric_inc(
         metrics_series(w->fleet->retries, config->name, result->reason, NULL, NULL));
     if (result->retry_after_ms > 0) {
-        limiter_penalty(w->fleet->limiter, unit->target->limits, result->retry_after_ms);
+        keep_silent(w, unit->target, result->retry_after_ms, now);
     }
     if (unit->hold_until_ms == 0) {
         unit->hold_until_ms = now + config->retry_hold_ms;
@@ -351,6 +362,20 @@ static bool breaker_defers(struct unit *unit, int64_t now)
     return true;
 }
 
+/* The target asked for silence: wait for its end, or elsewhere if that is far. */
+static bool is_silent(struct unit *unit, int64_t now)
+{
+    int64_t left_ms = atomic_load(&unit->target->silent_until_ms) - now;
+    if (left_ms <= 0) {
+        return false;
+    }
+    unit->next_ms = now + left_ms;
+    if (left_ms > unit->target->grant_patience_ms) {
+        defer(unit, "retry-after", left_ms);
+    }
+    return true;
+}
+
 /* Does the claim outlast a call that starts as late as a grant allows? If not it is
  * renewed first. */
 static bool lease_suffices(struct work *w, struct unit *unit, int64_t now)
@@ -385,7 +410,7 @@ static size_t pick_ready(struct work *w, size_t t, struct unit **picked, int64_t
     for (size_t i = w->starts[t]; i < w->starts[t + 1]; i++) {
         struct unit *unit = w->grouped[i];
         if (state_of(unit) != UNIT_GRANT || unit->next_ms > now ||
-            breaker_defers(unit, now)) {
+            breaker_defers(unit, now) || is_silent(unit, now)) {
             continue;
         }
         if (!has_room(w, t, n)) {

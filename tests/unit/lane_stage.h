@@ -239,7 +239,7 @@ static void make_fleet(void)
                                              .grant_patience_ms = 10000};
         t.targets[i].pool =
             http_pool_new(t.fleet.http, t.config->targets[i].name, 8, false);
-        t.targets[i].limits = limiter_set_new(t.fleet.limiter, NULL, 0);
+        t.targets[i].limits = limiter_set_new(t.fleet.limiter, "t", NULL, 0);
         breaker_init(&t.targets[i].breaker);
         room_init(&t.targets[i].room, 8);
     }

@@ -58,7 +58,7 @@ static struct limiter_set *set_of(struct limiter *of, const char *name, double r
                                   double burst)
 {
     struct limiter_bucket bucket = {.name = name, .rate_per_s = rate, .burst = burst};
-    return limiter_set_new(of, &bucket, 1);
+    return limiter_set_new(of, "t", &bucket, 1);
 }
 
 static struct limiter_ask reserve(struct limiter_set *set, int want)
@@ -101,7 +101,7 @@ static void fill_slow(double level)
 static void limiter_reserve__without_limits_grants_at_once(void **state)
 {
     (void)state;
-    struct limiter_set *none = limiter_set_new(limiter, NULL, 0);
+    struct limiter_set *none = limiter_set_new(limiter, "t", NULL, 0);
     struct limiter_ask one = reserve(none, 1000);
     assert_int_equal(one.granted, 1000);
     assert_int_equal(one.first_ms, one.last_ms);
@@ -149,7 +149,7 @@ static void limiter_reserve__denied_by_one_bucket_debits_none(void **state)
         {{.name = "wide", .rate_per_s = SLOW_RATE, .burst = 5},
          {.name = "slow", .rate_per_s = SLOW_RATE, .burst = SLOW_BURST}};
     set_level("sluice:{limit}:wide", 5, SLOW_RATE, 5);
-    struct limiter_set *set = limiter_set_new(limiter, both, 2);
+    struct limiter_set *set = limiter_set_new(limiter, "t", both, 2);
     struct limiter_set *wide = set_of(limiter, "wide", SLOW_RATE, 5);
     assert_int_equal(reserve(set, 3).granted, 0);
     assert_int_equal(reserve(wide, 9).granted, 5);
@@ -159,11 +159,10 @@ static void limiter_reserve__takes_several_sets_in_one_call(void **state)
 {
     (void)state;
     fill_slow(SLOW_BURST);
-    struct limiter_ask asks[3] = {{.set = set_of(limiter, "slow", SLOW_RATE, SLOW_BURST),
-                                   .want = 4},
-                                  {.set = limiter_set_new(limiter, NULL, 0), .want = 2},
-                                  {.set = set_of(limiter, "slow", SLOW_RATE, SLOW_BURST),
-                                   .want = 50}};
+    struct limiter_ask asks[3] =
+        {{.set = set_of(limiter, "slow", SLOW_RATE, SLOW_BURST), .want = 4},
+         {.set = limiter_set_new(limiter, "t", NULL, 0), .want = 2},
+         {.set = set_of(limiter, "slow", SLOW_RATE, SLOW_BURST), .want = 50}};
     assert_int_equal(limiter_reserve(limiter, asks, 3), 0);
     assert_int_equal(asks[0].granted, 4);
     assert_int_equal(asks[1].granted, 2);
@@ -177,7 +176,8 @@ static void limiter_reserve__says_when_redis_is_gone(void **state)
     struct limiter_options options = {.prefix = "sluice", .timeout_ms = 50};
     struct limiter *lonely = limiter_new(nowhere, &options);
     struct limiter_ask asks[2] = {{.set = set_of(lonely, "slow", 1, 1), .want = 1},
-                                  {.set = limiter_set_new(lonely, NULL, 0), .want = 1}};
+                                  {.set = limiter_set_new(lonely, "t", NULL, 0),
+                                   .want = 1}};
     assert_int_equal(limiter_reserve(lonely, asks, 2), -ETIMEDOUT);
     assert_int_equal(asks[0].granted, -1);
     assert_int_equal(asks[1].granted, 1);
@@ -261,6 +261,27 @@ static void limiter_penalty__silences_the_whole_fleet(void **state)
     assert_true(ask(redis, "PTTL sluice:{limit}:fast").integer > 60000);
     redis_stop(elsewhere, now_ms() + PATIENCE_MS);
     limiter_free(other);
+}
+
+/* Two downstreams under one limit: one asks for silence, the other is served. */
+static void limiter_penalty__leaves_a_shared_bucket_to_others(void **state)
+{
+    (void)state;
+    flush();
+    set_level("sluice:{limit}:all", 100, 1000, 100);
+    struct limiter_bucket all = {.name = "all",
+                                 .rate_per_s = 1000,
+                                 .burst = 100,
+                                 .shared = true};
+    struct limiter_set *one = limiter_set_new(limiter, "one", &all, 1);
+    struct limiter_set *two = limiter_set_new(limiter, "two", &all, 1);
+    assert_int_equal(reserve(one, 1).granted, 1);
+    limiter_penalty(limiter, one, 60000);
+    int64_t before = now_ms();
+    struct limiter_ask denied = reserve(one, 1);
+    assert_int_equal(denied.granted, 0);
+    assert_true(denied.again_ms >= before + 59000 - LIMITER_AHEAD_MS);
+    assert_int_equal(reserve(two, 90).granted, 90);
 }
 
 static void limiter_reserve__with_old_limits_is_held_to_the_new(void **state)

@@ -91,6 +91,30 @@ def retry_after_is_honoured(stage):
     stage.judge()
 
 
+@scenario(brokers=("mock",), timeout_s=60)
+def silence_is_kept_by_all_lanes(stage):
+    """429 with a Retry-After beyond the patience, no limit: only what was open is refused, the rest waits uncalled."""
+    stage.set_up(partitions=4, rules=[{"status": 429, "headers": {"retry-after": "60"}}])
+    stage.fleet(1)
+    stage.publish(events(100))
+    stage.wait_drained(30)
+    calls = stage.target.calls()
+    stage.note(f"{calls} calls")
+    stage.demand(calls <= 4 * 5, f"{calls} calls although the first answers asked for silence")
+
+
+@scenario(brokers=("mock",), timeout_s=60)
+def silence_is_one_targets_own(stage):
+    """a and b share a limit, a asks for silence: b goes on."""
+    stage.set_up(partitions=4, targets=("a", "b"),
+                 rules=[{"path": "/a/", "status": 429, "headers": {"retry-after": "60"}}], changes={
+                     "limits": {"all": {"rate": "100/s", "burst": 10}},
+                     "targets": {"a": {"limits": ["all"]}, "b": {"limits": ["all"]}}})
+    stage.fleet(2)
+    stage.publish(events(100))
+    stage.wait_done([u for u in stage.units() if u.startswith("b/")], 30)
+
+
 @scenario(brokers=("real", "mock"), timeout_s=150)
 def nasty_targets_are_bounded(stage):
     """A hang, a reset and a close are retried with the same key; a body that drips or never ends is cut off after its 200."""
