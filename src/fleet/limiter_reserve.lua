@@ -5,7 +5,8 @@
 --            Whole numbers as long as the rate is one, so nothing drifts
 --   seen     this server's clock at the last write, in us
 --   rate     tokens per s; burst: tokens; version: of the limits, the highest wins
---   expires  when the key goes by itself, in us; long after it would be full
+--   expires  when the key goes by itself, in us; a day or two after it would be full: what
+--            is not there counts as lost and starts empty, and an idle limit is not lost
 --
 -- KEYS: the buckets. ARGV[1], doubles: want, ahead_us, fence, elapsed_us, lost_us, then
 -- rate, burst, version for each bucket.
@@ -24,6 +25,7 @@ local args = ARGV[1]
 local want, ahead, fence, elapsed, lost, at = unpack('<ddddd', args)
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
+local day = 86400 * 1000000
 local missing, old, back, leap = 0, 0, 0, 0
 local buckets, granted = {}, want
 
@@ -71,10 +73,10 @@ for i, key in ipairs(KEYS) do
   again = math.max(again, (1000000 - b.level) / b.rate - ahead)
   levels = levels .. pack('<d', b.level)
   if granted > 0 or b.changed then
-    -- 10 to 60 s after it would be full; not set anew each time, for that costs more
+    -- not set anew each time, for that costs more
     local full = now + (b.burst * 1000000 - b.level) / b.rate
-    local keep = full + 10000000 <= b.expires
-    if not keep then b.expires = full + 60000000 end
+    local keep = full + day <= b.expires
+    if not keep then b.expires = full + 2 * day end
     local state = pack('<dddddd', b.level, now, b.rate, b.burst, b.version, b.expires)
     if keep then
       redis.call('SET', key, state, 'KEEPTTL')

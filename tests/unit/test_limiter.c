@@ -263,6 +263,16 @@ static void limiter_penalty__silences_the_whole_fleet(void **state)
     limiter_free(other);
 }
 
+/* A limit that was idle for long is full, not lost: the next event waits for nothing. */
+static void limiter_reserve__remembers_an_idle_bucket(void **state)
+{
+    (void)state;
+    flush();
+    struct limiter_set *set = set_of(limiter, "idle", 10, 1);
+    assert_int_equal(reserve(set, 1).granted, 1);
+    assert_true(ask(redis, "PTTL sluice:{limit}:idle").integer > 24 * 3600 * 1000);
+}
+
 /* Two downstreams under one limit: one asks for silence, the other is served. */
 static void limiter_penalty__leaves_a_shared_bucket_to_others(void **state)
 {
