@@ -42,7 +42,8 @@ enum event_outcome decoding_skip(struct decoding *d, const char *word, const cha
 enum event_outcome decoding_end(const struct decoding *d);
 
 /* Set a field from bytes, unless it is set already: what is outside (an envelope) comes
- * first and wins. Control characters and overlong texts are faults. */
+ * first and wins. A URL's user is cut out. Control characters and overlong texts are
+ * faults. */
 void decoding_put(struct decoding *d, enum event_field field, const char *text,
                   size_t len, const char *pointer);
 

@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/now.h"
+#include "event/redact.h"
 
 void decoding_fault(struct decoding *d, const char *word, const char *pointer,
                     const char *what)
@@ -55,8 +56,14 @@ void decoding_put(struct decoding *d, enum event_field field, const char *text,
                   size_t len, const char *pointer)
 {
     size_t max = field == EVENT_ID ? EVENT_ID_MAX : EVENT_FIELD_MAX;
+    struct str clean;
     if (d->ev->fields[field] != NULL) {
         return;
+    }
+    str_init(&clean);
+    if (redact_url_users(text, len, &clean)) {
+        text = clean.data;
+        len = clean.len;
     }
     if (len > max) {
         decoding_fault(d, "invalid-field", pointer, "is too long");
@@ -65,6 +72,7 @@ void decoding_put(struct decoding *d, enum event_field field, const char *text,
     } else {
         d->ev->fields[field] = mem_strndup(text, len);
     }
+    str_release(&clean);
 }
 
 static bool put_scalar(struct decoding *d, enum event_field field, struct json_object *at,

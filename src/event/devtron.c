@@ -33,24 +33,6 @@ static void take(struct decoding *d, enum event_field field, struct json_object 
     }
 }
 
-/* https://user:password@host/x may carry what must not travel on. */
-static void take_repo(struct decoding *d, struct json_object *doc)
-{
-    static const char pointer[] = "/ciProjectDetails/0/gitRepository";
-    take(d, EVENT_REPO, doc, pointer);
-    char *repo = d->ev->fields[EVENT_REPO];
-    char *host = repo != NULL && text_starts(repo, "http") ? strstr(repo, "://") : NULL;
-    if (host == NULL) {
-        return;
-    }
-    host += 3;
-    size_t authority = strcspn(host, "/?#");
-    char *at = memrchr(host, '@', authority);
-    if (at != NULL) {
-        memmove(host, at + 1, strlen(at + 1) + 1);
-    }
-}
-
 static void take_branch(struct decoding *d, struct json_object *doc)
 {
     take(d, EVENT_BRANCH, doc, "/ciProjectDetails/0/branch");
@@ -125,7 +107,7 @@ enum event_outcome devtron_decode(struct decoding *d, struct json_object *doc)
     take(d, EVENT_IMAGE, doc, "/dockerImage");
     take(d, EVENT_DIGEST, doc, "/digest");
     take(d, EVENT_RUN, doc, "/workflowId");
-    take_repo(d, doc);
+    take(d, EVENT_REPO, doc, "/ciProjectDetails/0/gitRepository");
     take(d, EVENT_COMMIT, doc, "/ciProjectDetails/0/commitHash");
     take_branch(d, doc);
     check_image(d);

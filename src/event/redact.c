@@ -1,5 +1,6 @@
 #include "event/redact.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -39,10 +40,81 @@ static bool holds(const char *bytes, size_t len, const char *what)
     return memmem(bytes, len, what, strlen(what)) != NULL;
 }
 
+/* ---- users in URLs ---- */
+
+/* How long "://" is here, also as JSON may write it; 0: it is not. */
+static size_t separator_len(const char *at, size_t left)
+{
+    static const char escaped[] = ":\\/\\/";
+    if (left >= 3 && memcmp(at, "://", 3) == 0) {
+        return 3;
+    }
+    return left >= 5 && memcmp(at, escaped, 5) == 0 ? 5 : 0;
+}
+
+static bool is_scheme(const char *text, size_t before, const char *scheme)
+{
+    size_t len = strlen(scheme);
+    return before >= len && strncasecmp(text + before - len, scheme, len) == 0 &&
+           (before == len || !isalnum((unsigned char)text[before - len - 1]));
+}
+
+/* May a user be cut whose URL's scheme ends at text + before? */
+static bool brings_secret(const char *text, size_t before, const char *user, size_t len)
+{
+    static const char *const tokens[] = {"http", "https", "ftp", "ftps"};
+    static const char *const passwords[] = {"ssh", "git", "svn"};
+    for (size_t i = 0; i < sizeof(tokens) / sizeof(tokens[0]); i++) {
+        if (is_scheme(text, before, tokens[i])) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < sizeof(passwords) / sizeof(passwords[0]); i++) {
+        if (is_scheme(text, before, passwords[i])) {
+            return memchr(user, ':', len) != NULL;
+        }
+    }
+    return false;
+}
+
+/* The length of "user:password@" at the start of an authority; 0: none. */
+static size_t user_len(const char *authority, size_t left)
+{
+    size_t len = 0;
+    size_t user = 0;
+    while (len < left && strchr("/?#\\\"'<> \t\r\n", authority[len]) == NULL) {
+        len++;
+        user = authority[len - 1] == '@' ? len : user;
+    }
+    return user;
+}
+
+bool redact_url_users(const char *text, size_t len, struct str *out)
+{
+    size_t kept = 0; /* so far is written */
+    for (size_t i = 0; i < len; i++) {
+        size_t separator = text[i] == ':' ? separator_len(text + i, len - i) : 0;
+        size_t host = i + separator;
+        size_t user = separator > 0 ? user_len(text + host, len - host) : 0;
+        if (user > 0 && brings_secret(text, i, text + host, user)) {
+            str_put(out, text + kept, host - kept);
+            kept = host + user;
+            i = kept - 1;
+        }
+    }
+    if (kept > 0) {
+        str_put(out, text + kept, len - kept);
+    }
+    return kept > 0;
+}
+
+/* ---- documents and records ---- */
+
 bool redact_suspects(const char *bytes, size_t len)
 {
     return memchr(bytes, '\\', len) != NULL || names_credentials(bytes, len, false) ||
-           holds(bytes, len, base64_name);
+           holds(bytes, len, base64_name) ||
+           (memchr(bytes, '@', len) != NULL && holds(bytes, len, "://"));
 }
 
 static bool redact_text(const char *text, size_t len, int level, struct str *out);
@@ -145,6 +217,8 @@ static bool redact_text(const char *text, size_t len, int level, struct str *out
                (holds(text, len, escape) && memchr(text, '{', len) != NULL)) {
         cut = true;
         str_add(out, cut_text);
+    } else {
+        cut = redact_url_users(text, len, out);
     }
     return cut;
 }
@@ -181,6 +255,8 @@ void redact_bytes(const char *bytes, size_t len, struct str *out)
                holds(bytes, len, base64_name)) {
         cut = true;
         put_size_and_hash(bytes, len, out);
+    } else {
+        cut = redact_url_users(bytes, len, out);
     }
     if (!cut) {
         str_put(out, bytes, len);

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/now.h"
+#include "event/redact.h"
 #include "fleet/intake.h"
 #include "fleet/lane.h"
 #include "wire/crypto.h"
@@ -66,6 +67,8 @@ struct parked {
     char numbers[OWN_HEADERS][NUMBER_MAX];
     struct str value;
     char cut[96];
+    char *owned[PASSED_HEADERS_MAX]; /* values that are not as they came */
+    size_t owned_count;
 };
 
 static void add_text(struct parked *p, const char *name, const char *value)
@@ -106,13 +109,28 @@ static void add_story(struct parked *p, const struct unit *unit)
     }
 }
 
+/* A CloudEvent's source may be a URL, too. */
+static struct kafka_header clean(struct parked *p, const struct kafka_header *header)
+{
+    struct str value;
+    struct kafka_header h = *header;
+    str_init(&value);
+    if (h.value && redact_url_users(h.value, h.len, &value)) {
+        h.len = value.len;
+        h.value = str_take(&value);
+        p->owned[p->owned_count++] = (char *)h.value;
+    }
+    str_release(&value);
+    return h;
+}
+
 /* The event's own headers go along; of ours only the new ones. */
 static void add_passed(struct parked *p, const struct kafka_record *record)
 {
     size_t passed = 0;
     for (size_t i = 0; i < record->header_count && passed < PASSED_HEADERS_MAX; i++) {
         if (!text_starts(record->headers[i].name, "sluice-")) {
-            p->headers[p->count++] = record->headers[i];
+            p->headers[p->count++] = clean(p, &record->headers[i]);
             passed++;
         }
     }
@@ -122,12 +140,21 @@ static void parked_init(struct parked *p, const struct unit *unit)
 {
     const struct kafka_record *record = unit->event->record;
     p->count = 0;
+    p->owned_count = 0;
     str_init(&p->value);
     add_story(p, unit);
     add_passed(p, record);
     if (record->value) {
         event_redact(record->value, record->value_len, &p->value);
     }
+}
+
+static void parked_release(struct parked *p)
+{
+    for (size_t i = 0; i < p->owned_count; i++) {
+        free(p->owned[i]);
+    }
+    str_release(&p->value);
 }
 
 /* Too large for its topic: the beginning, with the size and a hash of the whole. */
@@ -225,7 +252,7 @@ static void send_one(const struct fleet *fleet, struct unit *unit, bool cut,
     if (rc) {
         on_sent(ticket, rc, -1, -1, err.text);
     }
-    str_release(&parked.value);
+    parked_release(&parked);
 }
 
 /* Wait for all tickets; when told to stop, only a little longer. Returns false when some

@@ -67,6 +67,28 @@ static void redact__cuts_git_options_wherever_they_hide(void **state)
     }
 }
 
+static void redact__cuts_users_out_of_urls(void **state)
+{
+    (void)state;
+    static const char *const texts[][2] = {
+        {"{\"repo\":\"https://u:MARKER@h/x?a=b@c\"}", "{\"repo\":\"https://h/x?a=b@c\"}"},
+        {"[\"see HTTPS://MARKER@h, git+ssh://git:MARKER@h:22/x\"]",
+         "[\"see HTTPS://h, git+ssh://h:22/x\"]"},
+        {"{\"a\":\"{\\\"u\\\":\\\"http:\\\\/\\\\/u:MARKER@h\\\"}\"}",
+         "{\"a\":\"{\\\"u\\\":\\\"http://h\\\"}\"}"},
+        {"not json http://u:p@MARKER@h/", "not json http://h/"},
+        {"{\"cut short\":\"https:\\/\\/u:MARKER@h\\/x",
+         "{\"cut short\":\"https:\\/\\/h\\/x"},
+        {"[\"ssh://git@h/x\",\"docker://app:1@sha256:aa\",\"http://h/@u\",\"a@b://c\"]",
+         NULL},
+    };
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        char *text = redacted(texts[i][0]);
+        assert_string_equal(text, texts[i][1] != NULL ? texts[i][1] : texts[i][0]);
+        free(text);
+    }
+}
+
 static void redact__does_not_follow_text_in_text_without_end(void **state)
 {
     (void)state;

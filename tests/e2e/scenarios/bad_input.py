@@ -120,8 +120,9 @@ def credentials_stay_inside(stage):
         "targets": {"a": {"headers": {"authorization": "Bearer ${secret.tok}"}}}},
         rules=[{"status": 400}])
     worker = stage.fleet(1)[0]
-    devtron = {"CiProjectDetails": [], "gitOptions": {"userName": "u", "password": git_marker, "sshPrivateKey": git_marker}}
-    stage.publish([event(1, **devtron), event(2, id=None, **devtron)])
+    url = f"https://bot:{git_marker}@git.example/x.git"
+    devtron = {"CiProjectDetails": [{"gitRepository": url}], "repo": url, "gitOptions": {"userName": "u", "password": git_marker, "sshPrivateKey": git_marker}}
+    stage.publish([event(1, **devtron), event(2, id=None, **devtron)], options=["-H", f"x-origin={url}"])
     stage.target.wait(30, calls=1)
     stage.wait_drained()
     wait_for(lambda: len(stage.records(stage.dead_topic)) >= 2, 20, "two dead letters", 0.5)
