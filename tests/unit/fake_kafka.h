@@ -42,6 +42,12 @@ struct kafka_partition {
     int64_t done; /* -1: nothing */
 };
 
+/* A record that was handed over and gets no answer yet. */
+struct fake_asked {
+    kafka_sent_fn *sent;
+    void *arg;
+};
+
 /* One producer per test program; fails as often as told. */
 struct fake_broker {
     pthread_mutex_t mu;
@@ -52,6 +58,9 @@ struct fake_broker {
     int fail_rc; /* answer of the next fail_count records */
     int fail_count;
     int refused; /* how many were failed */
+    bool silent; /* takes records and does not answer */
+    struct fake_asked asked[FAKE_RECORDS_MAX];
+    size_t asked_count;
 };
 static struct fake_broker fake_broker;
 
@@ -156,6 +165,8 @@ static inline void fake_broker_reset(void)
     fake_broker.sent_count = 0;
     fake_broker.fail_count = 0;
     fake_broker.refused = 0;
+    fake_broker.silent = false;
+    fake_broker.asked_count = 0;
     MUST(pthread_mutex_unlock(&fake_broker.mu));
 }
 
@@ -165,6 +176,35 @@ static inline void fake_broker_fail(int rc, int count)
     fake_broker.fail_rc = rc;
     fake_broker.fail_count = count;
     MUST(pthread_mutex_unlock(&fake_broker.mu));
+}
+
+static inline void fake_broker_silent(void)
+{
+    MUST(pthread_mutex_lock(&fake_broker.mu));
+    fake_broker.silent = true;
+    MUST(pthread_mutex_unlock(&fake_broker.mu));
+}
+
+/* Wait until so many records wait for their answer. */
+static inline bool fake_await_asked(size_t count)
+{
+    int64_t until_ms = now_ms() + FAKE_PATIENCE_MS;
+    MUST(pthread_mutex_lock(&fake_broker.mu));
+    while (fake_broker.asked_count < count &&
+           fake_wait(&fake_broker.cond, &fake_broker.mu, until_ms)) {
+    }
+    bool there = fake_broker.asked_count >= count;
+    MUST(pthread_mutex_unlock(&fake_broker.mu));
+    return there;
+}
+
+/* Answer those that wait. */
+static inline void fake_broker_answer(int rc)
+{
+    for (size_t i = 0; i < fake_broker.asked_count; i++) {
+        fake_broker.asked[i].sent(fake_broker.asked[i].arg, rc, 0, 0, "late");
+    }
+    fake_broker.asked_count = 0;
 }
 
 /* Wait until so many records were refused. */
@@ -305,7 +345,10 @@ int kafka_send(struct kafka_producer *producer, const struct kafka_message *mess
     (void)err;
     MUST(pthread_mutex_lock(&fake_broker.mu));
     int rc = 0;
-    if (fake_broker.fail_count > 0) {
+    bool silent = fake_broker.silent;
+    if (silent) {
+        fake_broker.asked[fake_broker.asked_count++] = (struct fake_asked){sent, arg};
+    } else if (fake_broker.fail_count > 0) {
         fake_broker.fail_count--;
         fake_broker.refused++;
         rc = fake_broker.fail_rc;
@@ -314,6 +357,9 @@ int kafka_send(struct kafka_producer *producer, const struct kafka_message *mess
     }
     MUST(pthread_cond_broadcast(&fake_broker.cond));
     MUST(pthread_mutex_unlock(&fake_broker.mu));
+    if (silent) {
+        return 0;
+    }
     sent(arg, rc, 0, 0, rc ? "refused by the test" : "");
     return 0;
 }

@@ -17,7 +17,7 @@
 #include "redis_server.h"
 #include "wire/httpd.h"
 
-enum { CALLS_MAX = 256 };
+enum { CALLS_MAX = 256, HELD_MAX = 16, OWNERS_MAX = 4, WIDTH = 8 };
 
 /* What the target answers, by the order of calls to one path; the last answer stays. */
 struct script {
@@ -25,6 +25,7 @@ struct script {
     int statuses[8];
     int count;
     bool hang; /* the first call never gets an answer */
+    bool hold; /* calls are answered by release_calls */
 };
 
 static struct {
@@ -36,6 +37,8 @@ static struct {
     struct fleet_target targets[2];
     char *retry_topics[4];
     struct kafka_partition *partition;
+    struct kafka_partition *former[OWNERS_MAX]; /* handles of earlier assignments */
+    size_t former_count;
     struct lane *lane;
     char path[64]; /* of the configuration */
     pthread_mutex_t mu;
@@ -44,6 +47,8 @@ static struct {
     struct script scripts[8];
     char calls[CALLS_MAX][160]; /* "<path> <idempotency key>" */
     size_t call_count;
+    struct httpd_request *held[HELD_MAX];
+    size_t held_count;
     bool rested;
 } t;
 
@@ -64,12 +69,17 @@ static void serve(void *arg, struct httpd_request *request)
     (void)arg;
     int status = 202;
     bool hang = false;
+    bool hold = false;
     const char *key = httpd_header(request, "idempotency-key");
     MUST(pthread_mutex_lock(&t.mu));
     struct script *script = script_for(httpd_path(request));
     if (script && script->hang) {
         script->hang = false;
         hang = true;
+    } else if (script && script->hold) {
+        hold = true;
+        ASSERT(t.held_count < HELD_MAX);
+        t.held[t.held_count++] = request;
     } else if (script && script->count > 0) {
         status = script->statuses[0];
         if (script->count > 1) {
@@ -85,8 +95,29 @@ static void serve(void *arg, struct httpd_request *request)
     MUST(pthread_mutex_unlock(&t.mu));
     if (hang) {
         httpd_hang(request);
-    } else {
+    } else if (!hold) {
         httpd_reply(request, status, NULL, "{}", 2);
+    }
+}
+
+/* From now on calls to this path wait for release_calls. */
+static inline void hold_calls(size_t i, const char *path)
+{
+    MUST(pthread_mutex_lock(&t.mu));
+    t.scripts[i] = (struct script){.path = path, .hold = true};
+    MUST(pthread_mutex_unlock(&t.mu));
+}
+
+/* Answer those that wait, and hold no more. */
+static inline void release_calls(void)
+{
+    MUST(pthread_mutex_lock(&t.mu));
+    memset(t.scripts, 0, sizeof t.scripts);
+    size_t n = t.held_count;
+    t.held_count = 0;
+    MUST(pthread_mutex_unlock(&t.mu));
+    for (size_t i = 0; i < n; i++) {
+        httpd_reply(t.held[i], 202, NULL, "{}", 2);
     }
 }
 
@@ -210,14 +241,29 @@ static void make_counters(struct fleet *f)
     }
 }
 
+static struct limiter_set *make_limits(const struct config_target *target)
+{
+    struct limiter_bucket buckets[TARGET_LIMITS_MAX];
+    for (size_t i = 0; i < target->limit_count; i++) {
+        const struct config_limit *limit = &t.config->limits[target->limits[i]];
+        buckets[i] =
+            (struct limiter_bucket){limit->name, limit->rate_per_s, limit->burst};
+    }
+    return limiter_set_new(t.fleet.limiter, target->name, buckets, target->limit_count);
+}
+
 static void make_fleet(void)
 {
     struct err err = ERR_INIT;
-    struct http_options http = {.in_flight = 16, .user_agent = "test"};
+    int width = t.config->in_flight < WIDTH ? t.config->in_flight : WIDTH;
+    struct http_options http = {.in_flight = 2 * width, .user_agent = "test"};
     struct redis_options redis = {.url = t.redis_server.url, .connect_timeout_ms = 1000};
     struct ledger_options ledger = {"s", "g", 60000, 2000};
-    struct limiter_options limiter = {.prefix = "s", .version = 1, .timeout_ms = 2000};
     t.metrics = metrics_new();
+    struct limiter_options limiter = {.prefix = "s",
+                                      .version = 1,
+                                      .timeout_ms = 2000,
+                                      .metrics = t.metrics};
     t.fleet = (struct fleet){.config = t.config,
                              .metrics = t.metrics,
                              .targets = t.targets,
@@ -238,10 +284,10 @@ static void make_fleet(void)
                                              .lease_ms = 30000,
                                              .grant_patience_ms = 10000};
         t.targets[i].pool =
-            http_pool_new(t.fleet.http, t.config->targets[i].name, 8, false);
-        t.targets[i].limits = limiter_set_new(t.fleet.limiter, "t", NULL, 0);
+            http_pool_new(t.fleet.http, t.config->targets[i].name, width, false);
+        t.targets[i].limits = make_limits(&t.config->targets[i]);
         breaker_init(&t.targets[i].breaker);
-        room_init(&t.targets[i].room, 8);
+        room_init(&t.targets[i].room, WIDTH);
     }
     make_counters(&t.fleet);
 }
@@ -270,6 +316,28 @@ static void begin(const char *extra, const char *topic, bool source)
 static void go(void)
 {
     t.lane = lane_start(&t.fleet, t.partition);
+}
+
+/* Another assignment of the partition: its lane reads from the beginning. The lane before
+ * must be stopped, or be let go as an orphan. */
+static inline void assign_anew(void)
+{
+    ASSERT(t.former_count < OWNERS_MAX);
+    const struct kafka_partition *before = t.partition;
+    t.former[t.former_count++] = t.partition;
+    t.partition = fake_partition_new(before->topic, before->source);
+    MUST(pthread_mutex_lock(&t.mu));
+    t.rested = false;
+    MUST(pthread_mutex_unlock(&t.mu));
+}
+
+static inline void await_wait(enum lane_wait wait)
+{
+    int64_t until_ms = now_ms() + FAKE_PATIENCE_MS;
+    while (atomic_load(&t.lane->wait) != (int)wait) {
+        assert_true(now_ms() < until_ms);
+        sched_yield();
+    }
 }
 
 /* Tell the lane to stop and wait until its thread is about to end. Returns how many units
@@ -309,6 +377,9 @@ static void end(void)
     }
     free(t.fleet.dead_topic);
     fake_partition_free(t.partition);
+    for (size_t i = 0; i < t.former_count; i++) {
+        fake_partition_free(t.former[i]);
+    }
     metrics_free(t.metrics);
     config_free(t.config);
     httpd_stop(t.target);
@@ -322,6 +393,17 @@ static inline int count_units(const char *target, enum verdict verdict)
 {
     return (int)metric_value(metrics_series(family("units", "t,v"), target,
                                             verdict_name(verdict), NULL, NULL));
+}
+
+/* Is this line in the metrics? */
+static inline bool counted(const char *line)
+{
+    struct str out;
+    str_init(&out);
+    metrics_write(t.metrics, &out);
+    bool there = strstr(out.data, line) != NULL;
+    str_release(&out);
+    return there;
 }
 
 #define EVENT(id, app, commit) \

@@ -100,16 +100,13 @@ static void lane_stop__a_returned_claim_is_free_for_the_next_owner(void **state)
     go();
     assert_true(await_calls(1));
     assert_int_equal(stop_lane(LANE_ABORT), 1);
-    struct kafka_partition *first = t.partition;
-    t.rested = false;
-    t.partition = fake_partition_new("ci", true);
+    assign_anew();
     fake_publish(t.partition, "k", EVENT("1", "x", "c1"), NULL);
     go();
     assert_true(fake_await_done(t.partition, 1));
     stop_lane(LANE_NO_STARTS);
     assert_int_equal(calls(), 2);
     assert_string_equal(t.calls[1], "/a/x a/1");
-    fake_partition_free(first);
     end();
 }
 
@@ -122,9 +119,7 @@ static void lane_stop__without_redis_nothing_is_sent(void **state)
     redis_server_kill(&t.redis_server);
     fake_publish(t.partition, "k", EVENT("1", "x", "c1"), NULL);
     go();
-    while (atomic_load(&t.lane->wait) != LANE_REDIS) {
-        sched_yield();
-    }
+    await_wait(LANE_REDIS);
     assert_int_equal(calls(), 0);
     redis_server_launch(&t.redis_server);
     assert_true(fake_await_done(t.partition, 1));
