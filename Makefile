@@ -154,9 +154,9 @@ lint:
 	@python3 tests/tools/lint.py
 
 bench:
-	@$(DEPS) build test
+	@$(DEPS) build real
 	@+$(SUB) all tools $(BENCH_BIN)
-	@BUILD=$(BUILD) tests/bench/run
+	@BUILD=$(BUILD) KAFKA=$(KAFKA) tests/bench/run
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin

@@ -53,7 +53,7 @@ def publish(build, kafka, topic, count):
 
 
 class Process:
-    """One sample of a process: when, CPU seconds, context switches."""
+    """One sample of a process: when, and its CPU seconds."""
 
     def __init__(self, pid):
         self.at = time.monotonic()
@@ -111,10 +111,21 @@ class Bench:
         return {int(line.split()[0]): float(line.split()[1]) for line in out.stdout.splitlines()}
 
 
+def total(worker, name, **labels):
+    return checker.total(worker.metrics(), name, **labels)
+
+
+def settle(worker, seconds=3):
+    """Let it stand (fetch ahead, beat its heart) and see that it does."""
+    time.sleep(seconds)
+    if not worker.running():
+        raise Failure(f"the worker ended: {worker.last_lines()}")
+
+
 def wait_triggered(worker, count, timeout_s):
     """Returns how many units were triggered when it was at least count."""
     def enough():
-        done = checker.total(worker.metrics(), "sluice_units_total", verdict="triggered")
+        done = total(worker, "sluice_units_total", verdict="triggered")
         return done if done >= count else None
     return wait_for(enough, timeout_s, f"{count:.0f} triggers", POLL_S, alive=[worker])
 
