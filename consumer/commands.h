@@ -31,6 +31,9 @@ bool help_topic(const char *word, FILE *out);
 
 /* --- what several commands do --- */
 
+/* The commit this was built from, "unknown" outside of a repository. */
+const char *version_revision(void);
+
 /* The flags every command takes; they become overrides of configuration keys. */
 extern const struct flag common_flags[];
 

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/now.h"
+#include "commands.h"
 #include "wire/http.h"
 #include "wire/kafka.h"
 
@@ -22,11 +23,8 @@ struct process_metrics {
     struct metric *memory;
     struct metric *fds;
     struct metric *lines[LEVELS];
-    struct metric *suppressed;
-    /* counters only grow: what was added so far */
-    double cpu_s;
-    uint64_t lines_seen[LEVELS];
-    uint64_t suppressed_seen;
+    struct metric *suppressed[LEVELS];
+    struct metric *dropped;
 };
 
 static struct metric *one(struct metrics *m, enum metric_type type, const char *name,
@@ -42,10 +40,10 @@ struct process_metrics *process_metrics_new(struct metrics *m)
     static const char *const levels[LEVELS] = {"debug", "info", "warn", "error"};
     struct process_metrics *p = mem_zalloc(sizeof *p);
     metric_set(metrics_series(metrics_family(m, METRIC_GAUGE, "sluice_build_info",
-                                             "version,librdkafka,libcurl", "Always 1",
-                                             NULL, 0),
-                              SLUICE_VERSION, kafka_library_version(),
-                              http_library_version(), NULL),
+                                             "version,revision,librdkafka,libcurl",
+                                             "Always 1", NULL, 0),
+                              SLUICE_VERSION, version_revision(), kafka_library_version(),
+                              http_library_version()),
                1);
     struct metric_family *state = metrics_family(m, METRIC_GAUGE, "sluice_state", "state",
                                                  "1 for the present state", NULL, 0);
@@ -55,11 +53,15 @@ struct process_metrics *process_metrics_new(struct metrics *m)
     struct metric_family *lines =
         metrics_family(m, METRIC_COUNTER, "sluice_log_messages_total", "level",
                        "Log lines, also suppressed ones", NULL, 0);
+    struct metric_family *suppressed =
+        metrics_family(m, METRIC_COUNTER, "sluice_log_suppressed_total", "level",
+                       "Repeated log lines not written", NULL, 0);
     for (int i = 0; i < LEVELS; i++) {
         p->lines[i] = metrics_series(lines, levels[i], NULL, NULL, NULL);
+        p->suppressed[i] = metrics_series(suppressed, levels[i], NULL, NULL, NULL);
     }
-    p->suppressed = one(m, METRIC_COUNTER, "sluice_log_suppressed_total",
-                        "Repeated log lines not written");
+    p->dropped = one(m, METRIC_COUNTER, "sluice_log_dropped_total",
+                     "Log lines lost because stderr was full or closed");
     p->poll_age = one(m, METRIC_GAUGE, "sluice_poll_age_seconds",
                       "Since the poll loop last turned: the stall detector");
     p->assigned =
@@ -124,15 +126,11 @@ void process_metrics_set(struct process_metrics *p, int state, int64_t poll_age_
     metric_set(p->assigned, assigned);
     metric_set(p->memory, resident_bytes());
     metric_set(p->fds, open_fds());
-    double cpu_s = cpu_seconds();
-    metric_add(p->cpu, cpu_s - p->cpu_s);
-    p->cpu_s = cpu_s;
+    metric_set(p->cpu, cpu_seconds());
     for (int i = 0; i < LEVELS; i++) {
-        uint64_t n = log_count((enum log_level)i);
-        metric_add(p->lines[i], (double)(n - p->lines_seen[i]));
-        p->lines_seen[i] = n;
+        enum log_level level = (enum log_level)i;
+        metric_set(p->lines[i], (double)log_count(level));
+        metric_set(p->suppressed[i], (double)log_count_suppressed(level));
     }
-    uint64_t suppressed = log_count_suppressed();
-    metric_add(p->suppressed, (double)(suppressed - p->suppressed_seen));
-    p->suppressed_seen = suppressed;
+    metric_set(p->dropped, (double)log_count_dropped());
 }

@@ -13,6 +13,11 @@
 #define SLUICE_REVISION "unknown"
 #endif
 
+const char *version_revision(void)
+{
+    return SLUICE_REVISION;
+}
+
 int version_run(const struct command_line *line)
 {
     const struct {

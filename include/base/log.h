@@ -57,8 +57,8 @@ void log_flush_suppressed(bool all);
 /* Since start, for metrics. log_count has all lines of an enabled level, also those that
  * were suppressed or dropped. */
 uint64_t log_count(enum log_level level);
-uint64_t log_count_suppressed(void); /* by repetition */
-uint64_t log_count_dropped(void);    /* stderr was full or closed */
+uint64_t log_count_suppressed(enum log_level level); /* by repetition */
+uint64_t log_count_dropped(void);                    /* stderr was full or closed */
 
 bool log_enabled(enum log_level level);
 

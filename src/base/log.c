@@ -43,7 +43,7 @@ static struct {
     bool is_socket;
 
     atomic_uint_fast64_t count[LOG_ERROR + 1];
-    atomic_uint_fast64_t suppressed;
+    atomic_uint_fast64_t suppressed[LOG_ERROR + 1];
     atomic_uint_fast64_t dropped;
     atomic_bool stuck; /* the last line was dropped: do not wait for the next */
 
@@ -284,7 +284,7 @@ void log_write(struct log_site *site, enum log_level level, const char *msg,
         MUST(pthread_mutex_unlock(&logger.mu));
         write_summary(&ended);
         if (!admitted) {
-            atomic_fetch_add(&logger.suppressed, 1);
+            atomic_fetch_add(&logger.suppressed[level], 1);
             return;
         }
     }
@@ -334,9 +334,9 @@ uint64_t log_count(enum log_level level)
     return atomic_load(&logger.count[level]);
 }
 
-uint64_t log_count_suppressed(void)
+uint64_t log_count_suppressed(enum log_level level)
 {
-    return atomic_load(&logger.suppressed);
+    return atomic_load(&logger.suppressed[level]);
 }
 
 uint64_t log_count_dropped(void)

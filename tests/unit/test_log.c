@@ -163,7 +163,7 @@ static void log__repetition_is_suppressed_counted_and_summed_up(void **state)
     struct log_site site = {0};
     struct capture c = capture_begin(LOG_INFO, LOG_JSON, NULL);
     uint64_t warned = log_count(LOG_WARN);
-    uint64_t suppressed = log_count_suppressed();
+    uint64_t suppressed = log_count_suppressed(LOG_WARN);
     for (int i = 0; i < LOG_BURST + 7; i++) {
         log_write(&site, LOG_WARN, "redis is gone", no_fields);
     }
@@ -172,7 +172,7 @@ static void log__repetition_is_suppressed_counted_and_summed_up(void **state)
     log_flush_suppressed(true);
     log_flush_suppressed(true); /* nothing left */
     assert_int_equal(log_count(LOG_WARN) - warned, LOG_BURST + 7);
-    assert_int_equal(log_count_suppressed() - suppressed, 7);
+    assert_int_equal(log_count_suppressed(LOG_WARN) - suppressed, 7);
     char *out = capture_end(&c);
     assert_int_equal(count(out, "\"msg\":\"redis is gone\"}"), LOG_BURST);
     assert_int_equal(count(out, "\"warn\",\"msg\":\"redis is gone\",\"suppressed\":7}"),
