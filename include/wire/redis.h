@@ -65,6 +65,8 @@ struct redis_command {
                             Bounded by REDIS_LINGER_MAX commands, the oldest dropped first
                             and counted */
     redis_done_fn *done; /* may be NULL */
+    const char *name; /* "claim": redis_call measures under the name of the first; NULL:
+                         not measured */
     void *arg;
 };
 

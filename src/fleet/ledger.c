@@ -207,10 +207,8 @@ static void read_answer(const struct claim *claim, struct ledger_entry *entry,
         const char *word;
         enum ledger_result result;
     } table[] = {
-        {"granted", LEDGER_GRANTED},
-        {"taken", LEDGER_TAKEN_OVER},
-        {"duplicate", LEDGER_DUPLICATE},
-        {"conflict", LEDGER_CONFLICT},
+        {"granted", LEDGER_GRANTED},     {"taken", LEDGER_TAKEN_OVER},
+        {"duplicate", LEDGER_DUPLICATE}, {"conflict", LEDGER_CONFLICT},
         {"bad", LEDGER_BROKEN},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
@@ -256,6 +254,7 @@ static void claim_begin(struct ledger *ledger, struct claim *claim,
                                       .deadline_ms = now_ms() + ledger->timeout_ms,
                                       .idempotent = true,
                                       .done = claim_answered,
+                                      .name = "claim",
                                       .arg = claim};
     claim->entries = entries;
     claim->n = n;
@@ -342,6 +341,7 @@ int ledger_renew(struct ledger *ledger, struct ledger_entry *const *entries, siz
         entry->result = LEDGER_UNKNOWN;
         entry->wait_ms = 0;
         call_begin(ledger, call, ledger->renew, entry);
+        call->command.name = "renew";
         call_add(call, entry->token);
         call_add_number(call, 0, entry->lease_ms);
         call_add_number(call, 1, entry->round);
@@ -434,6 +434,7 @@ void ledger_parked(struct ledger *ledger, struct ledger_entry *const *entries,
     struct call *calls = mem_array(n, sizeof *calls);
     for (size_t i = 0; i < n; i++) {
         call_begin(ledger, &calls[i], ledger->parked, entries[i]);
+        calls[i].command.name = "parked";
         call_add_number(&calls[i], 0, rounds[i]);
         call_add(&calls[i], entries[i]->content);
         call_add(&calls[i], ledger->keep);

@@ -395,6 +395,7 @@ int limiter_reserve(struct limiter *limiter, struct limiter_ask *asks, size_t n)
             call_begin(call, ask);
             commands[count] = command_on(ask->set, limiter->reserve, call->numbers.bytes,
                                          call->numbers.len);
+            commands[count].name = "reserve";
             commands[count].done = answered;
             commands[count].arg = call;
             count++;

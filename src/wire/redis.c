@@ -63,6 +63,12 @@ static void make_metrics(struct redis *r, struct metrics *metrics)
     for (int i = 0; i < REASONS; i++) {
         r->errors[i] = metrics_series(errors, redis_reason_names[i], NULL, NULL, NULL);
     }
+    static const double bounds[] = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
+                                    0.05,   0.1,   0.25,   0.5,   1,    2.5};
+    r->durations =
+        metrics_family(metrics, METRIC_HISTOGRAM, "sluice_redis_command_duration_seconds",
+                       "command", "How long a caller waited for its answers from Redis.",
+                       bounds, sizeof bounds / sizeof *bounds);
     struct metric_family *connected =
         metrics_family(metrics, METRIC_GAUGE, "sluice_redis_connected", "",
                        "1 while there is a ready connection to Redis.", NULL, 0);
@@ -201,6 +207,14 @@ void redis_send(struct redis *r, const struct redis_command *commands, size_t n)
     send_nodes(r, commands, n, NULL);
 }
 
+static void measure(struct redis *r, const char *name, int64_t took_us)
+{
+    if (r->durations && name) {
+        metric_observe(metrics_series(r->durations, name, NULL, NULL, NULL),
+                       (double)took_us / 1e6);
+    }
+}
+
 int redis_call(struct redis *r, const struct redis_command *commands, size_t n)
 {
     ASSERT(!pthread_equal(pthread_self(), r->thread));
@@ -208,6 +222,7 @@ int redis_call(struct redis *r, const struct redis_command *commands, size_t n)
     if (n == 0) {
         return 0;
     }
+    int64_t began_us = now_us();
     MUST(pthread_mutex_init(&waiter.mu, NULL));
     MUST(pthread_cond_init(&waiter.cond, NULL));
     send_nodes(r, commands, n, &waiter);
@@ -218,6 +233,7 @@ int redis_call(struct redis *r, const struct redis_command *commands, size_t n)
     MUST(pthread_mutex_unlock(&waiter.mu));
     MUST(pthread_mutex_destroy(&waiter.mu));
     MUST(pthread_cond_destroy(&waiter.cond));
+    measure(r, commands[0].name, now_us() - began_us);
     return waiter.rc;
 }
 

@@ -47,6 +47,7 @@ struct redis {
     void *connected_arg;
     struct metric *errors[REASONS]; /* NULL without metrics */
     struct metric *connected_gauge;
+    struct metric_family *durations; /* by name; NULL without metrics */
     struct redis_connector *connector;
     int wake_fd;
     pthread_t thread;

@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "base/metrics.h"
 #include "redis_server.h"
 
 #include <pthread.h>
@@ -268,6 +269,38 @@ static void redis_call__from_many_threads(void **state)
     snprintf(total, sizeof total, "%d", CALLERS * CALLS);
     assert_string_equal(ask(redis, "GET n").text, total);
     stop_client(redis);
+    redis_server_stop(&server);
+}
+
+static void redis_call__measures_what_has_a_name(void **state)
+{
+    (void)state;
+    struct redis_server server;
+    redis_server_start(&server, false, NULL);
+    struct metrics *metrics = metrics_new();
+    struct redis_options options = {.url = server.url,
+                                    .connect_timeout_ms = 2000,
+                                    .metrics = metrics};
+    struct redis *redis = redis_start(&options, NULL);
+    assert_non_null(redis);
+    struct redis_command ping = {.args = {"PING"},
+                                 .lens = {4},
+                                 .arg_count = 1,
+                                 .deadline_ms = now_ms() + PATIENCE_MS,
+                                 .idempotent = true,
+                                 .name = "ping"};
+    assert_int_equal(redis_call(redis, &ping, 1), 0);
+    ping.name = NULL;
+    assert_int_equal(redis_call(redis, &ping, 1), 0);
+    struct str out;
+    str_init(&out);
+    metrics_write(metrics, &out);
+    assert_non_null(
+        strstr(out.data,
+               "sluice_redis_command_duration_seconds_count{command=\"ping\"} 1\n"));
+    str_release(&out);
+    stop_client(redis);
+    metrics_free(metrics);
     redis_server_stop(&server);
 }
 
