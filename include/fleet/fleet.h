@@ -26,7 +26,7 @@ struct fleet_target {
                                   lane */
     /* counters */
     struct metric *verdicts[VERDICT_COUNT];
-    struct metric *codes[6]; /* none, 1xx .. 5xx */
+    struct metric *codes[6]; /* 1xx .. 5xx; what got no answer is in fleet.requests */
     struct metric *duration;
     struct metric *breaker_open;
 };
@@ -51,7 +51,9 @@ struct fleet {
     struct metric_family *events_returned; /* topic, partition */
     struct metric_family *events_invalid;  /* reason */
     struct metric_family *retries;         /* target, reason */
-    struct metric_family *parked;          /* reason */
+    struct metric_family *parked;          /* verdict, reason */
+    struct metric_family *dead_letters;    /* reason */
+    struct metric_family *requests;        /* target, code, error_type */
     struct metric *events_in_flight;
     struct metric *units_in_flight;
     struct metric *no_target[VERDICT_COUNT];

@@ -78,12 +78,18 @@ static void make_unit_counters(struct fleet *f)
     static const double took[] = {0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25,
                                   0.5,   0.75, 1,     2.5,  5,     7.5, 10};
     static const char *const codes[] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
+    static const char *const errors[] = {"timeout", "resolve", "connect", "tls", "reset"};
+    static const char *const dead[] = {"bad-json",        "bad-utf8",   "invalid-field",
+                                       "missing-field",   "conflict",   "template",
+                                       "outcome-unknown", "target-gone"};
     struct metric_family *units =
         metrics_family(m, METRIC_COUNTER, "sluice_units_total", "target,verdict",
                        "Units by how they ended here", NULL, 0);
-    struct metric_family *requests =
-        metrics_family(m, METRIC_COUNTER, "sluice_trigger_requests_total", "target,code",
-                       "Calls sent to targets, by class of answer", NULL, 0);
+    f->requests = metrics_family(m, METRIC_COUNTER, "sluice_trigger_requests_total",
+                                 "target,code,error_type",
+                                 "Calls to targets, by class of answer; code none: by "
+                                 "what came instead of one",
+                                 NULL, 0);
     struct metric_family *duration =
         metrics_family(m, METRIC_HISTOGRAM, "sluice_trigger_request_duration_seconds",
                        "target", "How long calls took", took,
@@ -97,6 +103,12 @@ static void make_unit_counters(struct fleet *f)
     f->parked =
         metrics_family(m, METRIC_COUNTER, "sluice_parked_total", "verdict,reason",
                        "Units acknowledged in a retry or dead-letter topic", NULL, 0);
+    f->dead_letters =
+        metrics_family(m, METRIC_COUNTER, "sluice_dlq_events_total", "reason",
+                       "Units acknowledged in the dead-letter topic", NULL, 0);
+    for (size_t i = 0; i < sizeof dead / sizeof dead[0]; i++) {
+        metrics_series(f->dead_letters, dead[i], NULL, NULL, NULL);
+    }
     for (int v = VERDICT_TRIGGERED; v < VERDICT_COUNT; v++) {
         f->no_target[v] = metrics_series(units, "none", verdict_name(v), NULL, NULL);
         for (size_t i = 0; i < f->target_count; i++) {
@@ -109,8 +121,12 @@ static void make_unit_counters(struct fleet *f)
         struct fleet_target *t = &f->targets[i];
         t->duration = metrics_series(duration, t->config->name, NULL, NULL, NULL);
         t->breaker_open = metrics_series(open, t->config->name, NULL, NULL, NULL);
-        for (size_t c = 0; c < sizeof codes / sizeof codes[0]; c++) {
-            t->codes[c] = metrics_series(requests, t->config->name, codes[c], NULL, NULL);
+        for (size_t c = 1; c < sizeof codes / sizeof codes[0]; c++) {
+            t->codes[c] =
+                metrics_series(f->requests, t->config->name, codes[c], "", NULL);
+        }
+        for (size_t e = 0; e < sizeof errors / sizeof errors[0]; e++) {
+            metrics_series(f->requests, t->config->name, codes[0], errors[e], NULL);
         }
     }
 }

@@ -292,6 +292,7 @@ static void acknowledged(const struct fleet *fleet, struct round_of_parking *r,
     metric_inc(metrics_series(fleet->parked, verdict_name(unit->verdict), unit->reason,
                               NULL, NULL));
     if (unit->verdict == VERDICT_DEAD) {
+        metric_inc(metrics_series(fleet->dead_letters, unit->reason, NULL, NULL, NULL));
         LOG(LOG_WARN, "dead letter", LS("topic", fleet->dead_topic),
             LS("target", unit->target ? unit->target->config->name : ""),
             LS("reason", unit->reason), LS("detail", unit->detail),

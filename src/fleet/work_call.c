@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "base/log.h"
 #include "base/now.h"
 #include "fleet/lane.h"
 #include "fleet/work.h"
@@ -60,7 +61,9 @@ static void count_call(const struct fleet *fleet, const struct unit *unit)
 {
     const struct http_call *call = &unit->call;
     int class = call->status >= 100 && call->status < 600 ? call->status / 100 : 0;
-    metric_inc(unit->target->codes[class]);
+    metric_inc(class ? unit->target->codes[class]
+                     : metrics_series(fleet->requests, unit->target->config->name, "none",
+                                      unit->result.reason, NULL));
     metric_observe(unit->target->duration,
                    (double)(call->ended_ms - call->started_ms) / 1000);
     if (unit->result.class == ATTEMPT_DONE) {
@@ -89,7 +92,11 @@ static void ended(struct http_call *call)
     unit->attempts++;
     unit->tries++;
     count_call(fleet, unit);
-    breaker_report(&target->breaker, attempt_is_sick(&unit->result, call), now_ms());
+    if (breaker_report(&target->breaker, attempt_is_sick(&unit->result, call),
+                       now_ms())) {
+        LOG(LOG_WARN, "target left alone for a while", LS("target", target->config->name),
+            LS("reason", unit->result.reason), LEND);
+    }
     if (unit->result.class == ATTEMPT_DONE) {
         atomic_store(&unit->wire_ms, call->ended_ms);
         atomic_store(&unit->state, UNIT_RECORDING);

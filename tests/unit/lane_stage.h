@@ -218,6 +218,8 @@ static void make_counters(struct fleet *f)
     f->events_invalid = family("invalid", "r");
     f->retries = family("retries", "t,r");
     f->parked = family("parked", "v,r");
+    f->dead_letters = family("dead_letters", "r");
+    f->requests = family("requests", "t,c,e");
     f->events_in_flight = one("events_in_flight");
     f->units_in_flight = one("units_in_flight");
     f->latency = f->batch_events = f->barrier_wait = histogram;

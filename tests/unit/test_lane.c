@@ -263,6 +263,8 @@ static void lane__an_unknown_outcome_is_dead_when_the_target_says_so(void **stat
     assert_int_equal(calls(), 1);
     assert_string_equal(fake_sent_header(fake_sent_at(0), PARK_REASON),
                         "outcome-unknown");
+    assert_true(counted("requests{t=\"a\",c=\"none\",e=\"timeout\"} 1\n"));
+    assert_true(counted("dead_letters{r=\"outcome-unknown\"} 1\n"));
     end();
 }
 
