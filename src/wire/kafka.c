@@ -96,21 +96,23 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *consume
 }
 
 /* Once partitions have queues of their own librdkafka's limits count per partition, so
- * the process' share is divided. queued.min.messages stays high: the byte limit binds
- * alone (a small one starves: a full queue sleeps 1 s). */
+ * the process' share is divided. A queue that is not full may get one fetch more, so both
+ * together are the share. queued.min.messages stays high: the byte limit binds alone (a
+ * small one starves: a full queue sleeps 1 s). */
 static void fetch_limits(const struct kafka_options *o, char queued_kb[24],
                          char partition_bytes[24], char fetch_bytes[24])
 {
     uint64_t share =
         o->prefetch_bytes / (uint64_t)(o->partition_count > 0 ? o->partition_count : 1);
     share = share < PREFETCH_MIN ? PREFETCH_MIN : share;
-    uint64_t one = share / 2;
+    uint64_t one = share / 4;
     one = one < PREFETCH_MIN          ? PREFETCH_MIN
           : one > FETCH_PARTITION_MAX ? FETCH_PARTITION_MAX
                                       : one;
     uint64_t all = o->prefetch_bytes / 4;
     all = all < FETCH_MIN ? FETCH_MIN : all > FETCH_MAX ? FETCH_MAX : all;
-    snprintf(queued_kb, 24, "%llu", (unsigned long long)(share / 1024));
+    uint64_t queued = share < one + PREFETCH_MIN ? PREFETCH_MIN : share - one;
+    snprintf(queued_kb, 24, "%llu", (unsigned long long)(queued / 1024));
     snprintf(partition_bytes, 24, "%llu", (unsigned long long)one);
     snprintf(fetch_bytes, 24, "%llu", (unsigned long long)all);
 }
