@@ -339,8 +339,10 @@ static void print_command(const struct program *program, const struct command *c
         fprintf(out, "\nflags:\n");
         print_flags(out, command->flags);
     }
-    fprintf(out, "\nflags for all commands:\n");
-    print_flags(out, program->flags);
+    if (program->flags[0].name != NULL) {
+        fprintf(out, "\nflags for all commands:\n");
+        print_flags(out, program->flags);
+    }
 }
 
 /* Commands whose first word this is: "config" -> "config show", ... */
