@@ -27,7 +27,6 @@ struct template *template_compile(const char *text,
 void template_free(struct template *t);
 
 bool template_is_constant(const struct template *t);
-bool template_uses_event(const struct template *t);
 
 /* The text of a constant template; "" for an empty one. Borrowed. */
 const char *template_constant(const struct template *t);

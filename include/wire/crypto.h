@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { CRYPTO_SHA256_LEN = 32, CRYPTO_HEX128_LEN = 33, CRYPTO_UUID_LEN = 37 };
+enum { CRYPTO_SHA256_LEN = 32, CRYPTO_HEX128_LEN = 33 };
 
 struct crypto_piece {
     const char *data; /* NULL counts as absent, which differs from empty */
@@ -29,7 +29,6 @@ int crypto_unbase64(const char *text, unsigned char *out);
 
 void crypto_random(void *out, size_t len);
 uint64_t crypto_random_u64(void);
-void crypto_uuid7(int64_t wall_ms, char text[CRYPTO_UUID_LEN]);
 
 const char *crypto_library_version(void);
 

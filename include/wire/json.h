@@ -64,9 +64,6 @@ const char *json_string_at(struct json_object *doc, const char *pointer, size_t 
  * or NULL. */
 char *json_text_at(struct json_object *doc, const char *pointer);
 
-/* Copy a document deeply. Returns owned. */
-struct json_object *json_copy(struct json_object *doc);
-
 const char *json_library_version(void);
 
 #endif

@@ -81,9 +81,8 @@ struct kafka_options {
     size_t property_count;
     struct metrics *metrics;
 
-    /* Start a lane on a partition; returns what belongs to the caller
-     * (kafka_partition_owner). */
-    void *(*assigned)(void *arg, struct kafka_partition *partition);
+    /* Start a lane on a partition. */
+    void (*assigned)(void *arg, struct kafka_partition *partition);
     /* Tell all lanes: start nothing more. Must not block. lost: the group has already
      * given the partitions away. */
     void (*revoking)(void *arg, bool lost);
@@ -152,7 +151,7 @@ int kafka_await_window(struct kafka_partition *p, int batches, int64_t until_ms)
 void kafka_partition_hold(struct kafka_partition *p);
 void kafka_partition_drop(struct kafka_partition *p);
 
-/* Overridable librdkafka facts for `version` and the log. */
+/* For `version` and the metrics. */
 const char *kafka_library_version(void);
 
 #endif

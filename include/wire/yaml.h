@@ -63,11 +63,9 @@ void yaml_node_free(struct yaml_node *node); /* NULL allowed */
 struct yaml_node *yaml_get(const struct yaml_node *map, const char *key);
 
 /* Trees made by hand: overrides that look as if they had stood in a file. The text is
- * copied. yaml_set takes the member, and frees what had that name before. */
+ * copied; yaml_append takes the item. */
 struct yaml_node *yaml_scalar_new(const char *text);
-struct yaml_node *yaml_map_new(void);
 struct yaml_node *yaml_list_new(void);
-void yaml_set(struct yaml_node *map, const char *key, struct yaml_node *member);
 void yaml_append(struct yaml_node *list, struct yaml_node *item);
 struct yaml_node *yaml_copy(const struct yaml_node *node);
 

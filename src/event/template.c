@@ -180,16 +180,6 @@ bool template_is_constant(const struct template *t)
     return t->count == 0 || (t->count == 1 && t->parts[0].kind == PART_TEXT);
 }
 
-bool template_uses_event(const struct template *t)
-{
-    for (size_t i = 0; i < t->count; i++) {
-        if (t->parts[i].kind == PART_FIELD || t->parts[i].kind == PART_POINTER) {
-            return true;
-        }
-    }
-    return false;
-}
-
 const char *template_constant(const struct template *t)
 {
     ASSERT(template_is_constant(t));

@@ -57,14 +57,14 @@ static void on_rested(void *arg, struct lane *lane)
     MUST(pthread_mutex_unlock(&w->mu));
 }
 
-static void *on_assigned(void *arg, struct kafka_partition *partition)
+static void on_assigned(void *arg, struct kafka_partition *partition)
 {
     struct worker *w = arg;
     MUST(pthread_mutex_lock(&w->mu));
     bool stopping = w->stopping;
     MUST(pthread_mutex_unlock(&w->mu));
     if (stopping) {
-        return NULL;
+        return;
     }
     struct lane *lane = lane_start(&w->fleet, partition);
     MUST(pthread_mutex_lock(&w->mu));
@@ -74,7 +74,6 @@ static void *on_assigned(void *arg, struct kafka_partition *partition)
         lane_stop(lane, LANE_NO_STARTS);
     }
     MUST(pthread_mutex_unlock(&w->mu));
-    return lane;
 }
 
 static void stop_lanes_locked(struct lane *lanes, enum lane_stop how)

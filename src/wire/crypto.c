@@ -203,21 +203,6 @@ uint64_t crypto_random_u64(void)
     return value;
 }
 
-void crypto_uuid7(int64_t wall_ms, char text[CRYPTO_UUID_LEN])
-{
-    unsigned char id[16];
-    crypto_random(id, sizeof id);
-    for (int i = 0; i < 6; i++) {
-        id[i] = (unsigned char)((uint64_t)wall_ms >> (40 - 8 * i));
-    }
-    id[6] = (unsigned char)(0x70 | (id[6] & 0x0F)); /* version 7 */
-    id[8] = (unsigned char)(0x80 | (id[8] & 0x3F)); /* variant of RFC 9562 */
-    char hex[33];
-    write_hex(id, sizeof id, hex);
-    snprintf(text, CRYPTO_UUID_LEN, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12,
-             hex + 16, hex + 20);
-}
-
 const char *crypto_library_version(void)
 {
     return OpenSSL_version(OPENSSL_VERSION);

@@ -152,15 +152,6 @@ char *json_text_at(struct json_object *doc, const char *pointer)
     return mem_strdup(json_object_to_json_string(at));
 }
 
-struct json_object *json_copy(struct json_object *doc)
-{
-    struct json_object *copy = NULL;
-    if (doc != NULL) {
-        MUST(json_object_deep_copy(doc, &copy, NULL));
-    }
-    return copy;
-}
-
 const char *json_library_version(void)
 {
     return json_c_version();

@@ -41,7 +41,6 @@ struct kafka_partition {
     atomic_int refs;
 
     /* poll thread */
-    void *owner;
     struct metric *lag_events;
     struct metric *lag_seconds;
 

@@ -228,7 +228,7 @@ static void on_assign(struct kafka_consumer *c, rd_kafka_topic_partition_list_t 
     kafka_consumer_note(c, KAFKA_RUNNING, "");
     LOG(LOG_INFO, "assigned", LI("partitions", list->cnt), LI("epoch", c->epoch), LEND);
     for (size_t i = 0; i < c->partition_count; i++) {
-        c->partitions[i]->owner = c->options.assigned(c->options.arg, c->partitions[i]);
+        c->options.assigned(c->options.arg, c->partitions[i]);
     }
 }
 

@@ -292,29 +292,9 @@ struct yaml_node *yaml_scalar_new(const char *text)
     return node;
 }
 
-struct yaml_node *yaml_map_new(void)
-{
-    return node_new(YAML_MAP);
-}
-
 struct yaml_node *yaml_list_new(void)
 {
     return node_new(YAML_LIST);
-}
-
-void yaml_set(struct yaml_node *map, const char *key, struct yaml_node *member)
-{
-    ASSERT(map->kind == YAML_MAP);
-    free(member->key);
-    member->key = mem_strdup(key);
-    for (size_t i = 0; i < map->count; i++) {
-        if (strcmp(map->items[i]->key, key) == 0) {
-            yaml_node_free(map->items[i]);
-            map->items[i] = member;
-            return;
-        }
-    }
-    yaml_append(map, member);
 }
 
 struct yaml_node *yaml_copy(const struct yaml_node *node)

@@ -138,21 +138,6 @@ static void crypto_unbase64__refuses_what_is_not_base64(void **state)
     }
 }
 
-static void crypto_uuid7__has_time_version_and_variant(void **state)
-{
-    (void)state;
-    char first[CRYPTO_UUID_LEN];
-    char second[CRYPTO_UUID_LEN];
-    crypto_uuid7(0x017F22E279B0, first); /* the time of RFC 9562's example */
-    crypto_uuid7(0x017F22E279B0, second);
-    assert_int_equal(strlen(first), 36);
-    assert_memory_equal(first, "017f22e2-79b0-7", 15);
-    assert_non_null(strchr("89ab", first[19]));
-    assert_true(first[18] == '-' && first[23] == '-');
-    assert_memory_equal(first, second, 15);
-    assert_string_not_equal(first, second);
-}
-
 static void crypto_random__differs_in_a_child(void **state)
 {
     (void)state;

@@ -275,11 +275,9 @@ static void json__prints_numbers_as_they_were_written(void **state)
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
         assert_prints(numbers[i], numbers[i]);
         struct json_object *doc = good(numbers[i]);
-        struct json_object *copy = json_copy(doc);
-        char *text = json_text_at(copy, "");
+        char *text = json_text_at(doc, "");
         assert_string_equal(text, numbers[i]);
         free(text);
-        json_free(copy);
         json_free(doc);
     }
 }

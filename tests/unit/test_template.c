@@ -156,20 +156,18 @@ static void template__knows_what_it_is_made_of(void **state)
     static const struct {
         const char *text;
         bool constant;
-        bool event;
         const char *pointer;
     } cases[] = {
-        {"", true, false, NULL},
-        {"x$$", true, false, NULL},
-        {"${secret.a}", false, false, NULL},
-        {"x${event.app}", false, true, NULL},
-        {"${event:/a/b}", false, true, "/a/b"},
-        {"${event:/a/b} ", false, true, NULL},
+        {"", true, NULL},
+        {"x$$", true, NULL},
+        {"${secret.a}", false, NULL},
+        {"x${event.app}", false, NULL},
+        {"${event:/a/b}", false, "/a/b"},
+        {"${event:/a/b} ", false, NULL},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct template *t = template_compile(cases[i].text, NULL, NULL, NULL);
         assert_int_equal(template_is_constant(t), cases[i].constant);
-        assert_int_equal(template_uses_event(t), cases[i].event);
         const char *pointer = template_sole_pointer(t);
         assert_int_equal(pointer != NULL, cases[i].pointer != NULL);
         if (pointer != NULL) {
