@@ -88,6 +88,8 @@ struct unit {
 
     struct http_call call;
     struct attempt_result result; /* of the last call */
+    char trace_id[33];            /* of the last call that failed; "" when it had none */
+    char span_id[17];
     struct target_request request;
     bool request_ready;
     bool recalled;

@@ -113,16 +113,6 @@ static void unblock(struct unit *ended)
 
 /* --- what came back --- */
 
-static void log_failure(const struct unit *unit, const char *next, int64_t in_ms)
-{
-    LOG(LOG_WARN, "trigger failed", LS("target", unit->target->config->name),
-        LS("event_id", unit->event->event.fields[EVENT_ID]),
-        LI("status", unit->call.status), LS("reason", unit->result.reason),
-        LS("detail", unit->detail), LI("try", unit->attempts), LS("next", next),
-        LI("in_ms", in_ms), LI("took_ms", unit->call.ended_ms - unit->call.started_ms),
-        LEND);
-}
-
 /* For the whole fleet where the target has limits, for this process in any case. */
 static void keep_silent(struct work *w, struct fleet_target *target, int64_t ms,
                         int64_t now)
@@ -153,12 +143,12 @@ static void retry_or_defer(struct work *w, struct unit *unit, int64_t now)
                            result->retry_after_ms, crypto_random_u64());
     bool patient = unit->round == 0 && now + delay_ms < unit->hold_until_ms;
     if (!patient || breaker_is_open(&unit->target->breaker, now)) {
-        log_failure(unit, "retry topic",
-                    result->retry_after_ms > 0 ? result->retry_after_ms : 0);
+        work_call_log(unit, "retry topic",
+                      result->retry_after_ms > 0 ? result->retry_after_ms : 0);
         defer(unit, result->reason, result->retry_after_ms);
         return;
     }
-    log_failure(unit, "retry", delay_ms);
+    work_call_log(unit, "retry", delay_ms);
     unit->next_ms = now + delay_ms;
     atomic_store(&unit->state, UNIT_GRANT);
 }
@@ -177,17 +167,15 @@ static void came_back(struct work *w, struct unit *unit)
         return;
     }
     unit->has_slot = false;
-    target_request_release(
-        &unit->request); /* the next attempt has its own signature and span */
-    unit->request_ready = false;
+    work_call_drop(unit);
     snprintf(unit->detail, sizeof unit->detail, "%s", unit->call.error);
     if (result->class == ATTEMPT_PERMANENT) {
-        log_failure(unit, "dead letter", 0);
+        work_call_log(unit, "dead letter", 0);
         work_end(unit, VERDICT_DEAD, result->reason);
     } else if (result->class == ATTEMPT_UNCERTAIN &&
                unit->target->config->uncertain_dead) {
         unit->keep_claim = true;
-        log_failure(unit, "dead letter", 0);
+        work_call_log(unit, "dead letter", 0);
         work_end(unit, VERDICT_DEAD, "outcome-unknown");
     } else {
         retry_or_defer(w, unit, now);

@@ -1,9 +1,11 @@
 #include "fleet/work_call.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "base/now.h"
+#include "event/traceparent.h"
 #include "fleet/lane.h"
 #include "fleet/work.h"
 
@@ -24,6 +26,30 @@ bool work_call_prepare(const struct fleet *fleet, struct unit *unit)
     }
     unit->request_ready = true;
     return true;
+}
+
+void work_call_drop(struct unit *unit)
+{
+    const struct target_request *request = &unit->request;
+    for (size_t i = 0; i < request->header_count; i++) {
+        const struct http_header *h = &request->headers[i];
+        if (strcmp(h->name, "traceparent") == 0 && strlen(h->value) == TRACEPARENT_LEN) {
+            snprintf(unit->trace_id, sizeof unit->trace_id, "%.32s", h->value + 3);
+            snprintf(unit->span_id, sizeof unit->span_id, "%.16s", h->value + 36);
+        }
+    }
+    target_request_release(&unit->request);
+    unit->request_ready = false;
+}
+
+void work_call_log(const struct unit *unit, const char *next, int64_t in_ms)
+{
+    LOG(LOG_WARN, "trigger failed", LS("target", unit->target->config->name),
+        LS("event_id", unit->event->event.fields[EVENT_ID]),
+        LI("status", unit->call.status), LS("reason", unit->result.reason),
+        LS("detail", unit->detail), LI("attempt", unit->attempts), LS("next", next),
+        LI("in_ms", in_ms), LI("took_ms", unit->call.ended_ms - unit->call.started_ms),
+        LS("trace_id", unit->trace_id), LS("span_id", unit->span_id), LEND);
 }
 
 /* http loop, at the moment the call would really start. */

@@ -13,4 +13,11 @@ bool work_call_prepare(const struct fleet *fleet, struct unit *unit);
 void work_call_start(const struct fleet *fleet, struct unit *unit, int64_t slot_ms,
                      bool has_slot);
 
+/* Let go of the request of a call that has failed, and keep its trace context for the
+ * log: the next attempt has its own signature and span. Lane thread. */
+void work_call_drop(struct unit *unit);
+
+/* The one line of a call that failed. next: what becomes of the unit; in_ms: when. */
+void work_call_log(const struct unit *unit, const char *next, int64_t in_ms);
+
 #endif

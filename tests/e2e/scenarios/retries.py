@@ -1,4 +1,5 @@
 """Targets that fail: retried, parked in the retry topics, dead-lettered with a reason."""
+import re
 import time
 
 from harness import checker
@@ -49,7 +50,7 @@ def refused_for_good(stage):
     stage.set_up(partitions=1, rules=[
         {"key": "e-00003", "status": 400}, {"key": "e-00005", "status": 404},
         {"key": "e-00007", "status": 302, "headers": {"location": "http://127.0.0.1:1/x"}}])
-    stage.fleet(1)
+    worker = stage.fleet(1)[0]
     stage.publish(events(12))
     stage.wait_drained(60)
     wait_for(lambda: len(stage.dead()) >= 3, 20, "three dead letters", 0.3)
@@ -59,6 +60,8 @@ def refused_for_good(stage):
     stage.demand(reasons["a/e-00003"] == "http_400" and reasons["a/e-00005"] == "http_404", f"reasons: {reasons}")
     tries = [r.key for r in stage.target.requests() if r.key in dead]
     stage.demand(sorted(tries) == sorted(dead), f"a call that cannot get better was repeated: {tries}")
+    said = re.findall(r'"trigger failed".*"attempt":1,.*"trace_id":"[0-9a-f]{32}","span_id":"[0-9a-f]{16}"', worker.log())
+    stage.demand(len(said) == 3, f"{len(said)} lines of failures with a trace: {worker.last_lines()}")
     stage.judge(dead=dead)
 
 
