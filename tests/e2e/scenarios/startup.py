@@ -86,6 +86,24 @@ def redis_password_wrong(stage):
 
 
 @scenario(brokers=("mock",), timeout_s=60)
+def redis_that_evicts(stage):
+    """A Redis that may evict keys is refused, with the way out; redis.allow_eviction takes it."""
+    stage.set_up(partitions=1)
+    stage.redis.ask("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    ends(stage, stage.worker("w1"), (CONFIG,), "maxmemory-policy noeviction", "redis.allow_eviction")
+    stage.worker("w2", redis={"url": stage.redis.url, "allow_eviction": True}).wait_ready()
+
+
+@scenario(timeout_s=90)
+def done_ttl_below_retention(stage):
+    """A ledger that forgets sooner than the topic does: warned at the start, and it works."""
+    stage.set_up(partitions=1, changes={"ledger": {"done_ttl": "3h"}})
+    worker = stage.fleet(1)[0]
+    worker.wait_log("ledger.done_ttl is shorter than the topic's retention")
+    stage.demand('"msg":"memory bound"' in worker.log(), "the memory bound is not in the log")
+
+
+@scenario(brokers=("mock",), timeout_s=60)
 def two_on_one_host(stage):
     """Two workers with the same http.listen: the second takes the next free port and says which."""
     port = free_port()

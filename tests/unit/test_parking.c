@@ -1,0 +1,51 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "fleet/parking.h"
+
+enum { HOUR = 3600 * 1000 };
+
+static size_t tier(int round, int64_t at_least_ms, int64_t age_ms)
+{
+    static const struct config config = {
+        .retry = {.tiers_ms = {30000, 300000, 1800000}, .tier_count = 3}};
+    static const struct config_target target = {.retry_budget_ms = 2 * HOUR};
+    return parking_tier(&config, &target, round, at_least_ms, age_ms);
+}
+
+static void parking_tier__goes_up_by_rounds_and_stays_at_the_last(void **state)
+{
+    (void)state;
+    assert_int_equal(tier(0, 0, 0), 0);
+    assert_int_equal(tier(1, 0, 0), 1);
+    assert_int_equal(tier(2, 0, 0), 2);
+    assert_int_equal(tier(9, 0, 0), 2);
+}
+
+static void parking_tier__skips_those_shorter_than_was_asked_for(void **state)
+{
+    (void)state;
+    assert_int_equal(tier(0, 30000, 0), 0);
+    assert_int_equal(tier(0, 30001, 0), 1);
+    assert_int_equal(tier(0, HOUR, 0), 2); /* and round again there */
+}
+
+static void parking_tier__ends_where_the_budget_does_not_reach(void **state)
+{
+    (void)state;
+    assert_int_equal(tier(9, 0, 2 * HOUR - 1800000), 2);
+    assert_true(tier(9, 0, 2 * HOUR - 1800000 + 1) == SIZE_MAX);
+    assert_true(tier(0, 0, 2 * HOUR) == SIZE_MAX);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#include UNIT_TESTS
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
