@@ -96,7 +96,7 @@ static void collect_status(struct admin *admin)
     struct worker_status status = {.poll_age_ms = -1};
     enum admin_state state;
     look(admin, &status, &state);
-    process_metrics_set(admin->process, state, status.poll_age_ms, status.assigned);
+    process_metrics_set(admin->process, state, status.poll_age_ms);
 }
 
 static void serve_metrics(struct admin *admin, struct httpd_request *request)

@@ -18,7 +18,6 @@ enum { STATES = 3, LEVELS = 4 };
 struct process_metrics {
     struct metric *states[STATES];
     struct metric *poll_age;
-    struct metric *assigned;
     struct metric *cpu;
     struct metric *memory;
     struct metric *fds;
@@ -64,8 +63,6 @@ struct process_metrics *process_metrics_new(struct metrics *m)
                      "Log lines lost because stderr was full or closed");
     p->poll_age = one(m, METRIC_GAUGE, "sluice_poll_age_seconds",
                       "Since the poll loop last turned: the stall detector");
-    p->assigned =
-        one(m, METRIC_GAUGE, "sluice_partitions_assigned", "Partitions assigned now");
     p->cpu =
         one(m, METRIC_COUNTER, "process_cpu_seconds_total", "User and system CPU time");
     p->memory = one(m, METRIC_GAUGE, "process_resident_memory_bytes", "Resident memory");
@@ -116,14 +113,12 @@ static double cpu_seconds(void)
            (double)(use.ru_utime.tv_usec + use.ru_stime.tv_usec) / 1e6;
 }
 
-void process_metrics_set(struct process_metrics *p, int state, int64_t poll_age_ms,
-                         int assigned)
+void process_metrics_set(struct process_metrics *p, int state, int64_t poll_age_ms)
 {
     for (int i = 0; i < STATES; i++) {
         metric_set(p->states[i], i == state);
     }
     metric_set(p->poll_age, poll_age_ms > 0 ? (double)poll_age_ms / 1000 : 0);
-    metric_set(p->assigned, assigned);
     metric_set(p->memory, resident_bytes());
     metric_set(p->fds, open_fds());
     metric_set(p->cpu, cpu_seconds());

@@ -13,7 +13,6 @@ void process_metrics_free(struct process_metrics *p);
 
 /* Before the exposition is written. state: enum admin_state. poll_age_ms: -1 for not
  * joined. */
-void process_metrics_set(struct process_metrics *p, int state, int64_t poll_age_ms,
-                         int assigned);
+void process_metrics_set(struct process_metrics *p, int state, int64_t poll_age_ms);
 
 #endif

@@ -292,6 +292,8 @@ static void make_metrics(struct kafka_consumer *c)
         m, METRIC_COUNTER, "sluice_offset_gaps_total", "topic",
         "Records that were gone before they were read, and other jumps of the offset",
         NULL, 0);
+    c->assigned_family = metrics_family(m, METRIC_GAUGE, "sluice_partitions_assigned",
+                                        "topic", "Partitions assigned now", NULL, 0);
     c->lag_events_family =
         metrics_family(m, METRIC_GAUGE, "sluice_consumer_lag_events", "topic,partition",
                        "Records behind the end of the partition, by the committed offset",
@@ -316,6 +318,7 @@ static void make_metrics(struct kafka_consumer *c)
     }
     for (size_t i = 0; i < c->options.topic_count; i++) {
         metrics_series(c->gap_family, c->options.topics[i], NULL, NULL, NULL);
+        metrics_series(c->assigned_family, c->options.topics[i], NULL, NULL, NULL);
     }
 }
 

@@ -37,7 +37,8 @@ struct kafka_partition {
     int id;
     bool source;
     uint64_t epoch;
-    struct metric *gaps; /* of the topic */
+    struct metric *gaps;     /* of the topic */
+    struct metric *assigned; /* of the topic */
     atomic_int refs;
 
     /* poll thread */
@@ -76,6 +77,7 @@ struct kafka_consumer {
     /* read-only after start */
     struct kafka_options options; /* its strings are ours */
     struct metric_family *gap_family;
+    struct metric_family *assigned_family;
     struct metric_family *lag_events_family;
     struct metric_family *lag_seconds_family;
     struct metric *commits;

@@ -108,6 +108,8 @@ struct kafka_partition *kafka_partition_new(struct kafka_consumer *c, const char
     }
     p->epoch = c->epoch;
     p->gaps = metrics_series(c->gap_family, topic, NULL, NULL, NULL);
+    p->assigned = metrics_series(c->assigned_family, topic, NULL, NULL, NULL);
+    metric_add(p->assigned, 1);
     char number[16];
     snprintf(number, sizeof number, "%d", id);
     p->lag_events = metrics_series(c->lag_events_family, topic, number, NULL, NULL);
@@ -136,6 +138,7 @@ void kafka_partition_end(struct kafka_partition *p)
     MUST(pthread_mutex_lock(&p->mu));
     p->over = true;
     MUST(pthread_mutex_unlock(&p->mu));
+    metric_add(p->assigned, -1);
     metrics_drop(c->lag_events_family, p->lag_events);
     metrics_drop(c->lag_seconds_family, p->lag_seconds);
 }
