@@ -53,7 +53,7 @@ ifeq (0,$(MAKELEVEL))
 MAKEFLAGS += -j$(shell nproc)
 endif
 
-.PHONY: all unit unit-bins test check check-real lint bench demo install help clean tools gen print-flags need-build
+.PHONY: all unit unit-bins test check check-real lint bench demo install help clean tools gen print-flags need-build always
 all: $(BUILD)/sluice-consumer $(BUILD)/sluice-producer
 
 # A library that is missing is said before the compiler trips over it.
@@ -93,6 +93,10 @@ $(BUILD)/obj/%.o: %.c | $(LUA_INC)
 
 # The revision is known to one file only, so that a commit does not rebuild the rest.
 $(BUILD)/obj/consumer/version.o: CPPFLAGS_ALL += -DSLUICE_REVISION='"$(REVISION)"'
+$(BUILD)/obj/consumer/version.o: $(BUILD)/gen/revision
+$(BUILD)/gen/revision: always
+	@mkdir -p $(@D)
+	@echo $(REVISION) | cmp -s - $@ || echo $(REVISION) > $@
 
 # A Lua text becomes C string literals, one a line: #include "fleet/ledger_claim.lua.inc"
 $(BUILD)/gen/%.lua.inc: src/%.lua
