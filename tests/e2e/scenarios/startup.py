@@ -1,8 +1,10 @@
 """What is wrong at the start is said in a sentence that names the next step, with a sysexits code, and no loop."""
 import os
 import re
+import shutil
+import subprocess
 
-from harness.proc import free_port, wait_for
+from harness.proc import Skip, free_port, wait_for
 from harness.registry import scenario
 from harness.stage import events
 
@@ -101,6 +103,19 @@ def done_ttl_below_retention(stage):
     worker = stage.fleet(1)[0]
     worker.wait_log("ledger.done_ttl is shorter than the topic's retention")
     stage.demand('"msg":"memory bound"' in worker.log(), "the memory bound is not in the log")
+
+
+@scenario(brokers=("mock",), timeout_s=60)
+def metrics_pass_promtool(stage):
+    """Prometheus' own linter has nothing to say about /metrics after some calls, dead letters and skips."""
+    if not shutil.which("promtool"):
+        raise Skip("no promtool here (Debian package prometheus)")
+    stage.set_up(partitions=1, rules=[{"key": "e-00001", "status": 404}])
+    worker = stage.fleet(1)[0]
+    stage.publish(events(5) + [{"id": "x", "app": "x", "status": "failed"}])
+    stage.wait_drained()
+    said = subprocess.run(["promtool", "check", "metrics"], input=worker.get("/metrics")[1].encode(), capture_output=True)
+    stage.demand(said.returncode == 0 and not said.stderr, f"promtool: {said.stderr.decode()[:300]}")
 
 
 @scenario(brokers=("mock",), timeout_s=60)
