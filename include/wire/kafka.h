@@ -128,9 +128,10 @@ int kafka_partition_id(const struct kafka_partition *p);
 bool kafka_partition_is_source(const struct kafka_partition *p);
 
 /* Take the next record, waiting for one.
- * record  out: returns owned. Offsets that jump are counted (sluice_offset_gaps_total)
- * and logged. Returns 0, -ETIMEDOUT at until_ms, -ECANCELED after kafka_partition_wake
- * (until the next call clears nothing: it stays so). Lane thread. */
+ * record  out: returns owned. Records that are gone are counted
+ * (sluice_offset_gaps_total) and logged; offsets without a record are only counted
+ * (sluice_offset_holes_total). Returns 0, -ETIMEDOUT at until_ms, -ECANCELED after
+ * kafka_partition_wake (until the next call clears nothing: it stays so). Lane thread. */
 int kafka_take(struct kafka_partition *p, int64_t until_ms, struct kafka_record **record)
     __attribute__((warn_unused_result));
 

@@ -135,6 +135,7 @@ static rd_kafka_t *make_client(struct kafka_consumer *c, struct err *err)
         {"enable.auto.commit", "false"},
         {"enable.auto.offset.store", "false"},
         {"auto.offset.reset", "error"},
+        {"enable.partition.eof", "true"}, /* to know that only a hole is left */
         {"allow.auto.create.topics", "false"},
         {"reconnect.backoff.max.ms", "1000"},
         {"socket.timeout.ms", "10000"},
@@ -240,7 +241,7 @@ static void *poll_main(void *arg)
         drain_consumer_queue(c);
         kafka_commit_serve(c, 0);
         kafka_commit_start(c);
-        kafka_group_fix(c);
+        kafka_start_fix(c);
         if (now_ms() - c->lag_ms >= 1000) {
             c->lag_ms = now_ms();
             kafka_group_lag(c);
@@ -288,10 +289,12 @@ static void consumer_free(struct kafka_consumer *c)
 static void make_metrics(struct kafka_consumer *c)
 {
     struct metrics *m = c->options.metrics;
-    c->gap_family = metrics_family(
-        m, METRIC_COUNTER, "sluice_offset_gaps_total", "topic",
-        "Records that were gone before they were read, and other jumps of the offset",
-        NULL, 0);
+    c->gap_family =
+        metrics_family(m, METRIC_COUNTER, "sluice_offset_gaps_total", "topic",
+                       "Records that were gone before they were read", NULL, 0);
+    c->hole_family = metrics_family(
+        m, METRIC_COUNTER, "sluice_offset_holes_total", "topic",
+        "Offsets without a record: traces of transactions, compacted records", NULL, 0);
     c->assigned_family = metrics_family(m, METRIC_GAUGE, "sluice_partitions_assigned",
                                         "topic", "Partitions assigned now", NULL, 0);
     c->lag_events_family =
@@ -319,6 +322,7 @@ static void make_metrics(struct kafka_consumer *c)
     for (size_t i = 0; i < c->options.topic_count; i++) {
         metrics_series(c->gap_family, c->options.topics[i], NULL, NULL, NULL);
         metrics_series(c->assigned_family, c->options.topics[i], NULL, NULL, NULL);
+        metrics_series(c->hole_family, c->options.topics[i], NULL, NULL, NULL);
     }
 }
 

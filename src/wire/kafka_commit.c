@@ -21,18 +21,6 @@ static void *token(const struct kafka_consumer *c)
     return &tokens[c->epoch % TOKENS];
 }
 
-/* How many partitions the topic had when the group was new: what is numbered above was
- * added later and must be read from its beginning. */
-static void put_birth(const struct kafka_consumer *c, rd_kafka_topic_partition_t *entry)
-{
-    if (c->born > 0) {
-        char text[24];
-        int len = snprintf(text, sizeof text, "born=%d", c->born);
-        entry->metadata = mem_dup(text, (size_t)len);
-        entry->metadata_size = (size_t)len;
-    }
-}
-
 static bool is_behind(struct kafka_partition *p)
 {
     int64_t done = kafka_partition_done_offset(p);
@@ -58,7 +46,7 @@ static rd_kafka_topic_partition_list_t *list_behind(struct kafka_consumer *c, si
                 rd_kafka_topic_partition_list_add(list, p->topic, p->id);
             entry->offset = kafka_partition_done_offset(p);
             if (p->source) {
-                put_birth(c, entry);
+                kafka_start_put_birth(c, entry);
             }
         }
     }
@@ -122,21 +110,20 @@ static void answer(struct kafka_consumer *c, rd_kafka_event_t *event)
     c->commit_stalled = false;
     rd_kafka_topic_partition_list_t *list = rd_kafka_event_topic_partition_list(event);
     rd_kafka_resp_err_t code = rd_kafka_event_error(event);
-    for (int i = 0; code == RD_KAFKA_RESP_ERR_NO_ERROR && list && i < list->cnt; i++) {
-        if (list->elems[i].err) {
-            code = list->elems[i].err;
+    bool all = code != RD_KAFKA_RESP_ERR_NO_ERROR;
+    for (int i = 0; list && i < list->cnt && !all; i++) {
+        /* One that is refused (its topic is gone) must not hold up the others. */
+        const rd_kafka_topic_partition_t *entry = &list->elems[i];
+        struct kafka_partition *p = entry->err ? NULL : find(c, entry);
+        code = entry->err ? entry->err : code;
+        if (p) {
+            kafka_partition_committed(p, entry->offset);
         }
     }
     if (code) {
         fail(c, code);
     } else {
         metric_inc(c->commits);
-    }
-    for (int i = 0; list && i < list->cnt; i++) {
-        struct kafka_partition *p = find(c, &list->elems[i]);
-        if (p && !code) {
-            kafka_partition_committed(p, list->elems[i].offset);
-        }
     }
 }
 

@@ -1,7 +1,8 @@
 /* What the parts of the consumer share; for src/wire/kafka*.c only.
  *
  * kafka.c            the client and the poll thread
- * kafka_group.c      assign, revoke, where a partition starts
+ * kafka_group.c      assign, revoke
+ * kafka_start.c      where a partition starts
  * kafka_commit.c     commits, one in flight
  * kafka_partition.c  records, taking, done, the window: the lanes' side */
 #ifndef WIRE_KAFKA_CONSUMER_H
@@ -14,7 +15,7 @@
 
 enum {
     KAFKA_POLL_MS = 100,
-    KAFKA_LOOKUP_MS = 3000,        /* committed offsets and watermarks, each call */
+    KAFKA_LOOKUP_MS = 3000,        /* committed offsets and watermarks, in all */
     KAFKA_COMMIT_LAST_MS = 2000,   /* the commit inside a revoke, and the last one */
     KAFKA_COMMIT_STALL_MS = 20000, /* then a commit's answer is not waited for any more */
     KAFKA_COMMIT_REST_MS = 200,
@@ -22,6 +23,12 @@ enum {
     KAFKA_CLOSE_AFTER_STALL_MS = 500,
     KAFKA_FIX_EVERY_MS = 1000,
     KAFKA_PENDING_MAX = 64,
+};
+
+/* When and with how many partitions of its source topic a group came to be. */
+struct kafka_birth {
+    int partitions;  /* 0: not known */
+    int64_t wall_ms; /* 0: not known */
 };
 
 /* One kafka_done that is not committed yet. */
@@ -39,6 +46,7 @@ struct kafka_partition {
     uint64_t epoch;
     struct metric *gaps;     /* of the topic */
     struct metric *assigned; /* of the topic */
+    struct metric *holes;    /* of the topic */
     atomic_int refs;
 
     /* poll thread */
@@ -60,6 +68,9 @@ struct kafka_partition {
     /* guarded by mu */
     bool over; /* the epoch has ended: kafka_done is ignored */
     int64_t done;
+    int64_t
+        empty_from; /* from here to one before empty_to there is no record; -1: none */
+    int64_t empty_to;
     struct kafka_pending pending[KAFKA_PENDING_MAX];
     int pending_count;
 };
@@ -78,6 +89,7 @@ struct kafka_consumer {
     struct kafka_options options; /* its strings are ours */
     struct metric_family *gap_family;
     struct metric_family *assigned_family;
+    struct metric_family *hole_family;
     struct metric_family *lag_events_family;
     struct metric_family *lag_seconds_family;
     struct metric *commits;
@@ -94,7 +106,8 @@ struct kafka_consumer {
     int64_t commit_since_ms;
     bool commit_stalled; /* the last one was not confirmed in time */
     int64_t fixed_ms;    /* when positions were last given anew */
-    int born; /* partitions the source topic had when the group was new; 0: not known */
+    size_t fix_first;    /* which of them was looked at first */
+    struct kafka_birth born;
     bool released;  /* stopping: lanes are gone, rebalances only unassign */
     int64_t lag_ms; /* when lag was last computed */
 
@@ -111,9 +124,18 @@ void kafka_consumer_note(struct kafka_consumer *c, enum kafka_state state,
 void kafka_group_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t what,
                            rd_kafka_topic_partition_list_t *list, void *consumer);
 void kafka_group_release(struct kafka_consumer *c); /* let go of all lanes and queues */
-void kafka_group_fix(
-    struct kafka_consumer *c); /* give positions to those that lost theirs */
-void kafka_group_lag(struct kafka_consumer *c); /* set the lag gauges */
+void kafka_group_lag(struct kafka_consumer *c);     /* set the lag gauges */
+
+/* kafka_start.c; poll thread */
+/* Fill in the offsets of a list that stands for partitions[]; those that cannot be told
+ * now are RD_KAFKA_OFFSET_INVALID. KAFKA_LOOKUP_MS at most. */
+void kafka_start_find(struct kafka_consumer *c, rd_kafka_topic_partition_list_t *list,
+                      struct kafka_partition **partitions);
+/* Give positions to those that lost theirs. */
+void kafka_start_fix(struct kafka_consumer *c);
+/* Write the group's birth into an entry that is about to be committed. */
+void kafka_start_put_birth(const struct kafka_consumer *c,
+                           rd_kafka_topic_partition_t *entry);
 
 /* kafka_commit.c; poll thread */
 void kafka_commit_start(struct kafka_consumer *c);
@@ -125,6 +147,8 @@ bool kafka_commit_flush(struct kafka_consumer *c,
 struct kafka_partition *kafka_partition_new(struct kafka_consumer *c, const char *topic,
                                             int id);
 void kafka_partition_end(struct kafka_partition *p); /* epoch over; poll thread */
+/* It begins, or goes on, at `start`. Poll thread. */
+void kafka_partition_starts(struct kafka_partition *p, int64_t start, int64_t committed);
 /* The broker holds `committed` now. */
 void kafka_partition_committed(struct kafka_partition *p, int64_t committed);
 int64_t kafka_partition_done_offset(struct kafka_partition *p);

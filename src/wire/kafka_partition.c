@@ -110,6 +110,7 @@ struct kafka_partition *kafka_partition_new(struct kafka_consumer *c, const char
     p->gaps = metrics_series(c->gap_family, topic, NULL, NULL, NULL);
     p->assigned = metrics_series(c->assigned_family, topic, NULL, NULL, NULL);
     metric_add(p->assigned, 1);
+    p->holes = metrics_series(c->hole_family, topic, NULL, NULL, NULL);
     char number[16];
     snprintf(number, sizeof number, "%d", id);
     p->lag_events = metrics_series(c->lag_events_family, topic, number, NULL, NULL);
@@ -118,6 +119,8 @@ struct kafka_partition *kafka_partition_new(struct kafka_consumer *c, const char
     atomic_init(&p->next, -1);
     atomic_init(&p->committed, -1);
     p->done = -1;
+    p->empty_from = -1;
+    p->empty_to = -1;
     pthread_condattr_t attr;
     MUST(pthread_condattr_init(&attr));
     MUST(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC));
@@ -175,10 +178,53 @@ bool kafka_partition_is_source(const struct kafka_partition *p)
     return p->source;
 }
 
+/* --- the position --- */
+
+/* Between the next expected offset and `to` there is no record. Once all before it is
+ * done, so is the hole. */
+static void skip(struct kafka_partition *p, int64_t to)
+{
+    MUST(pthread_mutex_lock(&p->mu));
+    int64_t from = atomic_load(&p->next);
+    atomic_store(&p->next, to);
+    p->empty_from = p->empty_to == from && from >= 0 ? p->empty_from : from;
+    p->empty_to = to;
+    int64_t done = p->done;
+    bool is_next = done >= 0 && done == p->empty_from;
+    MUST(pthread_mutex_unlock(&p->mu));
+    if (is_next) {
+        kafka_done(p, done);
+    }
+}
+
+void kafka_partition_starts(struct kafka_partition *p, int64_t start, int64_t committed)
+{
+    int64_t from = atomic_load(&p->next);
+    if (from >= 0 && start >= from) {
+        if (start > from) {
+            skip(p, start);
+        }
+        return;
+    }
+    MUST(pthread_mutex_lock(&p->mu));
+    p->pending_count = 0; /* of a topic that was made anew: they mean nothing now */
+    p->empty_from = -1;
+    p->empty_to = -1;
+    p->done = start;
+    MUST(pthread_mutex_unlock(&p->mu));
+    atomic_store(&p->next, start);
+    if (committed == start) {
+        atomic_store(&p->committed, start);
+    } else {
+        kafka_done(p, start);
+    }
+}
+
 /* --- taking --- */
 
 /* Returns true when the message is the next one, false when it was delivered before
- * (positions were given anew while the lane held it). */
+ * (positions were given anew while the lane held it). An offset that jumps is a hole:
+ * records that are gone before they are read end in an error, not in a jump. */
 static bool advance(struct kafka_partition *p, const rd_kafka_message_t *m)
 {
     int64_t expected = atomic_load(&p->next);
@@ -186,17 +232,28 @@ static bool advance(struct kafka_partition *p, const rd_kafka_message_t *m)
         return false;
     }
     if (expected >= 0 && m->offset > expected) {
-        metric_add(p->gaps, (double)(m->offset - expected));
-        LOG(LOG_WARN, "offsets jump: records are gone before they were read",
-            LS("topic", p->topic), LI("partition", p->id), LI("expected", expected),
-            LI("found", m->offset), LEND);
+        metric_add(p->holes, (double)(m->offset - expected));
     }
     atomic_store(&p->next, m->offset + 1);
     return true;
 }
 
+/* The end was reached: what lies between the last record and it is a hole. */
+static void reach_end(struct kafka_partition *p, int64_t end)
+{
+    int64_t expected = atomic_load(&p->next);
+    if (expected >= 0 && end > expected) {
+        metric_add(p->holes, (double)(end - expected));
+        skip(p, end);
+    }
+}
+
 static void take_error(struct kafka_partition *p, const rd_kafka_message_t *m)
 {
+    if (m->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+        reach_end(p, m->offset);
+        return;
+    }
     if (m->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET) {
         atomic_store(&p->needs_start, true);
         kafka_consumer_wake(p->consumer);
@@ -251,8 +308,10 @@ void kafka_partition_wake(struct kafka_partition *p)
 void kafka_done(struct kafka_partition *p, int64_t next_offset)
 {
     MUST(pthread_mutex_lock(&p->mu));
-    bool current = !p->over;
+    /* beyond what was taken: of a topic that has been made anew since */
+    bool current = !p->over && next_offset <= atomic_load(&p->next);
     if (current) {
+        next_offset = next_offset == p->empty_from ? p->empty_to : next_offset;
         p->done = next_offset;
         if (p->pending_count == KAFKA_PENDING_MAX) {
             p->pending_count--; /* the last two count as one */

@@ -88,9 +88,9 @@ class RealKafka:
         with open(self.properties, "w", encoding="ascii") as f:
             f.write(PROPERTIES.format(port=self.port, sasl=self.sasl_port, controller=free_port(),
                                       data=os.path.join(self.folder, "data"), user=USER, password=PASSWORD))
-        self._java("kafka.tools.StorageTool", "format", "-t", "c2x1aWNlLXRlc3RzLTAwMQ", "-c", self.properties)
+        self.tool("kafka.tools.StorageTool", "format", "-t", "c2x1aWNlLXRlc3RzLTAwMQ", "-c", self.properties)
 
-    def _java(self, main, *arguments, timeout_s=60):
+    def tool(self, main, *arguments, timeout_s=60):
         out = subprocess.run(["java", *JVM, "-cp", self.classes, main, *arguments], capture_output=True, text=True,
                              timeout=timeout_s)
         if out.returncode != 0:
@@ -134,7 +134,7 @@ class RealKafka:
 
     def group_lag(self, group):
         """{(topic, partition): lag} as Kafka's own tool sees it; partitions without an offset are left out."""
-        out = self._java("org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", "--bootstrap-server",
+        out = self.tool("org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", "--bootstrap-server",
                          self.bootstrap, "--describe", "--group", group)
         rows = [line.split() for line in out.splitlines() if line.startswith(group + " ")]
         return {(row[1], int(row[2])): int(row[5]) for row in rows if row[5] != "-"}

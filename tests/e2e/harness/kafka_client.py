@@ -8,7 +8,8 @@ import struct
 
 from .proc import Failure
 
-LIST_OFFSETS, METADATA, OFFSET_FETCH, FIND_COORDINATOR, DESCRIBE_GROUPS, CREATE_TOPICS, DELETE_TOPICS = 2, 3, 9, 10, 15, 19, 20
+LIST_OFFSETS, METADATA, OFFSET_COMMIT, OFFSET_FETCH, FIND_COORDINATOR, DESCRIBE_GROUPS = 2, 3, 8, 9, 10, 15
+CREATE_TOPICS, DELETE_TOPICS, DELETE_RECORDS, CREATE_PARTITIONS = 19, 20, 21, 37
 NO_ERROR, TOPIC_ALREADY_EXISTS, NOT_LEADER, UNKNOWN_TOPIC = 0, 36, 6, 3
 
 
@@ -113,6 +114,35 @@ class KafkaClient:
 
     def delete_topic(self, name):
         self._ask(DELETE_TOPICS, 1, _array([_text(name)]) + struct.pack(">i", 10000))
+
+    def add_partitions(self, name, count):
+        """count: how many there are afterwards."""
+        body = _array([_text(name) + struct.pack(">ii", count, -1)])
+        r = self._ask(CREATE_PARTITIONS, 0, body + struct.pack(">ib", 10000, 0))
+        r.take("i")
+        for _, error, why in r.array(lambda: (r.text(), r.take("h"), r.text())):
+            if error != NO_ERROR:
+                raise Failure(f"topic {name} has not got {count} partitions: error {error} {why}")
+
+    def delete_records(self, topic, before):
+        """before: {partition: the first offset that stays}, as retention would do it."""
+        rows = _array([struct.pack(">iq", p, offset) for p, offset in before.items()])
+        r = self._ask(DELETE_RECORDS, 0, _array([_text(topic) + rows]) + struct.pack(">i", 10000))
+        r.take("i")
+        for _, parts in r.array(lambda: (r.text(), r.array(lambda: r.take("iqh")))):
+            for partition, _, error in parts:
+                if error != NO_ERROR:
+                    raise Failure(f"{topic}[{partition}]: records not deleted: error {error}")
+
+    def commit(self, group, topic, offsets, note=""):
+        """Set a group's offsets as an operator's tool does: {partition: offset}. The group must be empty."""
+        rows = _array([struct.pack(">iq", p, offset) + _text(note) for p, offset in offsets.items()])
+        body = _text(group) + struct.pack(">i", -1) + _text("") + struct.pack(">q", -1) + _array([_text(topic) + rows])
+        r = self._ask(OFFSET_COMMIT, 2, body)
+        for _, parts in r.array(lambda: (r.text(), r.array(lambda: r.take("ih")))):
+            for partition, error in parts:
+                if error != NO_ERROR:
+                    raise Failure(f"{topic}[{partition}]: offset not set: error {error}")
 
     def _offsets(self, topic, partitions, when):
         body = struct.pack(">i", -1) + _array(
