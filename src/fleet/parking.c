@@ -61,11 +61,19 @@ static const char *choose_topic(const struct fleet *fleet, struct unit *unit)
 
 /* --- the record --- */
 
+/* What of a record goes into its topic, when it is too large for that. */
+enum cut {
+    CUT_NONE,
+    CUT_VALUE, /* the value's beginning */
+    CUT_ALL,   /* and the key's, and no header of the event's own */
+};
+
 struct parked {
     struct kafka_header headers[OWN_HEADERS + PASSED_HEADERS_MAX];
     size_t count;
     char numbers[OWN_HEADERS][NUMBER_MAX];
     struct str value;
+    size_t key_len;
     char cut[96];
     char *owned[PASSED_HEADERS_MAX]; /* values that are not as they came */
     size_t owned_count;
@@ -136,19 +144,6 @@ static void add_passed(struct parked *p, const struct kafka_record *record)
     }
 }
 
-static void parked_init(struct parked *p, const struct unit *unit)
-{
-    const struct kafka_record *record = unit->event->record;
-    p->count = 0;
-    p->owned_count = 0;
-    str_init(&p->value);
-    add_story(p, unit);
-    add_passed(p, record);
-    if (record->value) {
-        event_redact(record->value, record->value_len, &p->value);
-    }
-}
-
 static void parked_release(struct parked *p)
 {
     for (size_t i = 0; i < p->owned_count; i++) {
@@ -157,7 +152,7 @@ static void parked_release(struct parked *p)
     str_release(&p->value);
 }
 
-/* Too large for its topic: the beginning, with the size and a hash of the whole. */
+/* The beginning, with the size and a hash of the whole. */
 static void cut_value(struct parked *p)
 {
     char hex[CRYPTO_HEX128_LEN];
@@ -168,6 +163,27 @@ static void cut_value(struct parked *p)
         p->value.len = PARKING_CUT_BYTES;
     }
     add_text(p, PARK_CUT, p->cut);
+}
+
+static void parked_init(struct parked *p, const struct unit *unit, enum cut cut)
+{
+    const struct kafka_record *record = unit->event->record;
+    p->count = 0;
+    p->owned_count = 0;
+    str_init(&p->value);
+    p->key_len = record->key_len;
+    add_story(p, unit);
+    if (cut != CUT_ALL) {
+        add_passed(p, record);
+    } else if (p->key_len > PARKING_CUT_BYTES) {
+        p->key_len = PARKING_CUT_BYTES;
+    }
+    if (record->value) {
+        event_redact(record->value, record->value_len, &p->value);
+    }
+    if (cut != CUT_NONE) {
+        cut_value(p);
+    }
 }
 
 /* --- tickets --- */
@@ -182,6 +198,7 @@ struct tickets {
 struct ticket {
     struct tickets *all;
     size_t i;
+    bool last; /* nothing is left to cut */
 };
 
 static void tickets_drop(struct tickets *t)
@@ -199,7 +216,7 @@ static void on_sent(void *arg, int rc, int partition, int64_t offset, const char
     (void)offset;
     struct ticket *ticket = arg;
     struct tickets *all = ticket->all;
-    if (rc && rc != -EINVAL) {
+    if (rc && (rc != -EINVAL || ticket->last)) {
         LOG(LOG_WARN, "parking failed", LS("text", why), LEND);
     }
     atomic_store(&all->results[ticket->i], rc);
@@ -220,32 +237,29 @@ static struct tickets *tickets_new(size_t count)
     return t;
 }
 
-static void send_one(const struct fleet *fleet, struct unit *unit, bool cut,
+static void send_one(const struct fleet *fleet, struct unit *unit, enum cut cut,
                      struct tickets *t, size_t i)
 {
     struct err err = ERR_INIT;
     struct parked parked;
     const struct kafka_record *record = unit->event->record;
-    if (cut) {
+    if (cut != CUT_NONE) {
         unit->verdict = VERDICT_DEAD; /* a cut event cannot be tried again */
     }
     const char *topic = choose_topic(fleet, unit);
-    parked_init(&parked, unit);
-    if (cut) {
-        cut_value(&parked);
-    }
+    parked_init(&parked, unit, cut);
     struct kafka_message message = {
         .topic = topic,
         .partition = -1,
         .key = record->key,
-        .key_len = record->key_len,
+        .key_len = parked.key_len,
         .value = record->value ? parked.value.data : NULL,
         .value_len = parked.value.len,
         .headers = parked.headers,
         .header_count = parked.count,
     };
     struct ticket *ticket = mem_alloc(sizeof *ticket);
-    *ticket = (struct ticket){t, i};
+    *ticket = (struct ticket){t, i, cut == CUT_ALL};
     waitgroup_add(&t->wg, 1);
     atomic_fetch_add(&t->refs, 1);
     int rc = kafka_send(fleet->producer, &message, on_sent, ticket, &err);
@@ -279,7 +293,7 @@ static bool tickets_wait(struct lane *lane, struct tickets *t)
 
 struct round_of_parking {
     struct unit **units; /* not acknowledged yet */
-    bool *cut;
+    enum cut *cut;       /* of each of them */
     size_t count;
     struct ledger_entry **entries; /* acknowledged in this round */
     int *rounds;
@@ -325,8 +339,9 @@ static bool park_once(struct lane *lane, const struct fleet *fleet,
         if (rc == 0) {
             acknowledged(fleet, r, r->units[i]);
         } else {
+            bool more = rc == -EINVAL && r->cut[i] != CUT_ALL;
             r->units[left] = r->units[i];
-            r->cut[left++] = r->cut[i] || rc == -EINVAL;
+            r->cut[left++] = more ? r->cut[i] + 1 : r->cut[i];
         }
     }
     r->count = left;
@@ -355,7 +370,7 @@ void parking_park(struct lane *lane, const struct fleet *fleet,
     }
     struct round_of_parking r = {
         .units = mem_array(n, sizeof(struct unit *)),
-        .cut = mem_array(n, sizeof(bool)),
+        .cut = mem_array(n, sizeof(enum cut)),
         .entries = mem_array(n, sizeof(struct ledger_entry *)),
         .rounds = mem_array(n, sizeof(int)),
     };

@@ -251,6 +251,22 @@ static void lane__a_record_too_large_for_its_topic_is_stored_cut(void **state)
     end();
 }
 
+static void lane__a_record_whose_key_and_headers_are_too_large_loses_them(void **state)
+{
+    (void)state;
+    static const char *const headers[] = {"story", "long", NULL};
+    begin("", "ci", true);
+    answer(0, "/a/x", 1, 404);
+    fake_broker_fail(-EINVAL, 2);
+    fake_publish(t.partition, "k", EVENT("1", "x", "c1"), headers);
+    go();
+    assert_true(fake_await_done(t.partition, 1));
+    assert_null(fake_sent_header(fake_sent_at(0), "story"));
+    assert_string_equal(fake_sent_header(fake_sent_at(0), PARK_REASON), "http_404");
+    assert_string_equal(fake_sent_at(0)->key, "k"); /* short enough */
+    end();
+}
+
 static void lane__an_unknown_outcome_is_dead_when_the_target_says_so(void **state)
 {
     (void)state;
