@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/now.h"
 #include "base/str.h"
 
 const char *const *topics_retry_config(void)
@@ -97,16 +98,36 @@ static void add(struct topics *topics, const char *name, int partitions)
     topics->partitions += partitions;
 }
 
+/* A topic that was made a moment ago may not be known to the broker that is asked:
+ * without it in the subscription its units would wait until the next start. */
+static bool all_known(const struct config *config, const struct kafka_topic *found,
+                      size_t n, struct err *err)
+{
+    bool all = true;
+    for (size_t tier = 0; tier < config->retry.tier_count && all; tier++) {
+        char *name = config_retry_topic(config, tier);
+        all = find(found, n, name) != NULL;
+        if (!all) {
+            err_set(err, -ETIMEDOUT, "topic %s is made, the broker does not know it yet",
+                    name);
+        }
+        free(name);
+    }
+    return all;
+}
+
 static void subscribe_to(const struct config *config, const struct kafka_topic *source,
                          const struct kafka_topic *found, size_t n, struct topics *topics)
 {
     struct str prefix;
+    int64_t tier_ms;
     str_init(&prefix);
     str_addf(&prefix, "%s.%s.retry.", config->kafka.topic, config->kafka.group);
     *topics = (struct topics){.names = mem_array(n + 1, sizeof(char *))};
     add(topics, source->name, source->partitions);
     for (size_t i = 0; i < n; i++) {
-        if (text_starts(found[i].name, prefix.data)) {
+        if (text_starts(found[i].name, prefix.data) &&
+            now_parse_duration(found[i].name + prefix.len, &tier_ms) == 0) {
             add(topics, found[i].name, found[i].partitions);
         }
     }
@@ -142,7 +163,11 @@ int topics_ready(const struct config *config, struct kafka_admin *admin, int64_t
         rc = kafka_topics_list(admin, until_ms, &found, &n, err);
         source = rc ? NULL : find(found, n, config->kafka.topic);
     }
-    if (!rc && source) {
+    if (!rc && (!source || !all_known(config, found, n, err))) {
+        rc = source ? -ETIMEDOUT
+                    : err_set(err, -ETIMEDOUT, "topic %s was there a moment ago",
+                              config->kafka.topic);
+    } else if (!rc) {
         subscribe_to(config, source, found, n, topics);
     }
 out:

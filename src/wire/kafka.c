@@ -68,6 +68,19 @@ int kafka_consumer_assigned(struct kafka_consumer *c)
 
 /* --- the client --- */
 
+/* Is the sentence about this topic? The names of its retry topics begin with its own. */
+static bool names_topic(const char *sentence, const char *topic)
+{
+    static const char in_names[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    size_t len = strlen(topic);
+    const char *at = strstr(sentence, topic);
+    while (at && at[len] && strchr(in_names, at[len])) {
+        at = strstr(at + len, topic);
+    }
+    return at != NULL;
+}
+
 /* An error of the client as a whole, from the poll call. */
 static void client_error(struct kafka_consumer *c, rd_kafka_resp_err_t code,
                          const char *reason)
@@ -82,7 +95,7 @@ static void client_error(struct kafka_consumer *c, rd_kafka_resp_err_t code,
     } else if (kafka_is_refusal(code)) {
         kafka_consumer_note(c, KAFKA_REFUSED, reason);
     } else if (code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART && c->epoch == 0 &&
-               strstr(reason, c->options.topics[0])) {
+               names_topic(reason, c->options.topics[0])) {
         kafka_consumer_note(c, KAFKA_NO_TOPIC, reason);
     }
     LOG(LOG_WARN, "kafka consumer", LS("error", rd_kafka_err2name(code)),
