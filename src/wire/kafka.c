@@ -92,7 +92,7 @@ static void client_error(struct kafka_consumer *c, rd_kafka_resp_err_t code,
         if (c->partitions) {
             c->options.revoking(c->options.arg, true);
         }
-    } else if (kafka_is_refusal(code)) {
+    } else if (kafka_refuses(code, reason)) {
         kafka_consumer_note(c, KAFKA_REFUSED, reason);
     } else if (code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART && c->epoch == 0 &&
                names_topic(reason, c->options.topics[0])) {

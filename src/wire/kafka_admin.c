@@ -23,7 +23,7 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 {
     (void)rk;
     struct kafka_admin *a = opaque;
-    if (kafka_is_refusal((rd_kafka_resp_err_t)code)) {
+    if (kafka_refuses((rd_kafka_resp_err_t)code, reason)) {
         a->refused = true;
     }
     snprintf(a->reason, sizeof a->reason, "%s", reason);

@@ -93,6 +93,12 @@ bool kafka_is_refusal(rd_kafka_resp_err_t code)
            code == RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM;
 }
 
+bool kafka_refuses(rd_kafka_resp_err_t code, const char *sentence)
+{
+    bool broken = code == RD_KAFKA_RESP_ERR__AUTHENTICATION && strstr(sentence, "Local:");
+    return kafka_is_refusal(code) && !broken;
+}
+
 int kafka_errno(rd_kafka_resp_err_t code)
 {
     if (kafka_is_refusal(code)) {

@@ -21,8 +21,11 @@ rd_kafka_conf_t *kafka_conf(const struct kafka_property *ours,
 /* Our errno for a librdkafka code. */
 int kafka_errno(rd_kafka_resp_err_t code);
 
-/* Wrong credentials or missing rights: nothing that time heals. */
+/* Wrong credentials or missing rights: nothing that time heals. The second one knows the
+ * client's sentence too: librdkafka also calls it a failed authentication when the
+ * connection ends in the middle of one, as it does while a broker restarts. */
 bool kafka_is_refusal(rd_kafka_resp_err_t code);
+bool kafka_refuses(rd_kafka_resp_err_t code, const char *sentence);
 
 /* rd_kafka_destroy_flags in a helper thread, waited for at most KAFKA_DESTROY_MS: it can
  * hang for ever

@@ -67,7 +67,7 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 {
     (void)rk;
     struct kafka_producer *p = opaque;
-    if (kafka_is_refusal((rd_kafka_resp_err_t)code)) {
+    if (kafka_refuses((rd_kafka_resp_err_t)code, reason)) {
         atomic_store(&p->refused, true);
     }
     LOG(LOG_WARN, "kafka producer", LS("text", reason), LEND);

@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 
+from harness.gate import SASL_HANDSHAKE, Gate
 from harness.proc import Skip, free_port, wait_for
 from harness.registry import scenario
 from harness.stage import events
@@ -48,6 +49,20 @@ def authentication_accepted(stage):
     stage.fleet(1)
     stage.publish(events(10))
     stage.wait_done(stage.units())
+    stage.judge()
+
+
+@scenario(timeout_s=90)
+def authentication_broken_off(stage):
+    """The connection ends in the middle of the authentication, as it does while a broker restarts: tried again, not given up."""
+    gate = stage.also(Gate(stage.kafka.sasl_port, SASL_HANDSHAKE, 8))
+    stage.set_up(partitions=2, changes={"kafka": {"brokers": [f"127.0.0.1:{gate.port}"], "properties": {
+        "security.protocol": "sasl_plaintext", "sasl.mechanism": "PLAIN", "sasl.username": "sluice",
+        "sasl.password": "right-password"}}})
+    stage.fleet(1)
+    stage.publish(events(10))
+    stage.wait_done(stage.units())
+    stage.demand(gate.broken == 8, f"{gate.broken} connections were broken off, not 8")
     stage.judge()
 
 
