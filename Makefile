@@ -7,6 +7,7 @@ SAN ?=
 PREFIX ?= /usr/local
 KAFKA ?= 3.9.1
 ONLY ?=
+FOR ?= 60
 V ?=
 Q := $(if $(V),,@)
 SAY = $(if $(V),,@echo '  $(1)  $@')
@@ -53,7 +54,7 @@ ifeq (0,$(MAKELEVEL))
 MAKEFLAGS += -j$(shell nproc)
 endif
 
-.PHONY: all unit unit-bins test check check-real lint bench demo install help clean tools gen print-flags need-build always
+.PHONY: all unit unit-bins test check check-real lint bench fuzz demo install help clean tools gen print-flags need-build always
 all: $(BUILD)/sluice-consumer $(BUILD)/sluice-producer
 
 # A library that is missing is said before the compiler trips over it.
@@ -162,6 +163,13 @@ bench:
 	@+$(SUB) all tools $(BENCH_BIN)
 	@BUILD=$(BUILD) KAFKA=$(KAFKA) tests/bench/run
 
+# Any bytes as an event, with clang's libFuzzer: `make fuzz FOR=3600`. What it finds is left in build/fuzz/.
+fuzz: gen
+	@mkdir -p build/fuzz/corpus
+	$(Q)clang -DLIBFUZZER -g -O1 -fsanitize=fuzzer,address,undefined -std=c11 $(CPPFLAGS_ALL) -o build/fuzz/fuzz_event \
+	      tests/fuzz/fuzz_event.c $(LIB_SRC) $(LIBS_ALL)
+	@build/fuzz/fuzz_event -max_total_time=$(FOR) -max_len=65536 -artifact_prefix=build/fuzz/ build/fuzz/corpus
+
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(BUILD)/sluice-consumer $(BUILD)/sluice-producer $(DESTDIR)$(PREFIX)/bin
@@ -175,6 +183,7 @@ help:
 	@echo 'make check-real ONLY=stop   scenarios whose name contains a word'
 	@echo 'make lint         rooms, sizes, banned functions, clang-format, clang-tidy'
 	@echo 'make bench        throughput, CPU and memory, as ratios measured in one run'
+	@echo 'make fuzz         any bytes as an event, for FOR=60 seconds (needs clang)'
 	@echo 'make install      to DESTDIR and PREFIX ($(PREFIX))'
 	@echo 'make clean        remove build/'
 	@echo 'SAN=asan, SAN=tsan   a build with a sanitizer, in build/asan or build/tsan; WERROR=1: warnings are errors; V=1: whole commands'
