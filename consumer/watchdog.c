@@ -8,11 +8,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/command.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/now.h"
 
-enum { TURN_MS = 200, EXIT_GIVEN_BACK = 75 };
+enum { TURN_MS = 200 };
 
 struct watchdog {
     pthread_t thread;
@@ -81,7 +82,7 @@ static void *watch_main(void *arg)
             clock_nanosleep(CLOCK_MONOTONIC, 0, &turn, NULL);
             look(dog);
         } else if (now_ms() >= stop_by_ms) {
-            give_up("stop.grace is over", 0, EXIT_GIVEN_BACK);
+            give_up("stop.grace is over", 0, EXIT_AGAIN);
         } else {
             take_second_signal();
         }

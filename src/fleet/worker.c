@@ -14,6 +14,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/command.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/now.h"
@@ -305,7 +306,7 @@ static int check_redis(struct worker *w, struct err *err)
         redis_last_error(w->fleet.redis, why, sizeof why);
         err_set(err, -EACCES,
                 "Redis refuses us: %s (set redis.password or redis.password_file)", why);
-        return 77;
+        return EXIT_REFUSED;
     }
     redis_eviction_policy(w->fleet.redis, policy, sizeof policy);
     if (policy[0] && strcmp(policy, "noeviction") != 0 &&
@@ -316,7 +317,7 @@ static int check_redis(struct worker *w, struct err *err)
             "deploy; set "
             "maxmemory-policy noeviction, or redis.allow_eviction: true to accept that",
             policy);
-        return 78;
+        return EXIT_CONFIG;
     }
     w->redis_checked = redis_is_connected(w->fleet.redis);
     return 0;
@@ -331,15 +332,15 @@ int worker_check(struct worker *w, struct err *err)
         switch (kafka_consumer_state(w->consumer)) {
         case KAFKA_FENCED:
             err_set(err, -EPIPE, "the group put this worker out: %s", why);
-            return 76;
+            return EXIT_FENCED;
         case KAFKA_REFUSED:
             err_set(err, -EACCES,
                     "Kafka refuses us: %s (check kafka.properties and the ACLs)", why);
-            return 77;
+            return EXIT_REFUSED;
         case KAFKA_NO_TOPIC:
             err_set(err, -ENOENT, "%s; create it with: sluice-producer topics ensure",
                     why);
-            return 78;
+            return EXIT_CONFIG;
         case KAFKA_JOINING:
         case KAFKA_RUNNING:
             break;
@@ -434,20 +435,21 @@ int worker_stop(struct worker *w, int64_t drain_ms)
         LOG(LOG_WARN,
             "the last commit was not confirmed, its events will be delivered again",
             LEND);
-        code = 75;
+        code = EXIT_AGAIN;
     }
     if (!rested) {
         LOG(LOG_ERROR, "lanes do not end", LEND);
-        return 70; /* the process ends with what it has; nothing was committed past them
-                    */
+        return EXIT_BUG; /* the process ends with what it has; nothing was committed past
+                          * them
+                          */
     }
     reap_orphans(w);
     if (w->returned > 0) {
-        code = 75;
+        code = EXIT_AGAIN;
     }
     if (!books_balance(w)) {
         LOG(LOG_ERROR, "the books do not balance", LEND);
-        code = 70;
+        code = EXIT_BUG;
     }
     kafka_admin_close(w->admin);
     fleet_release(&w->fleet, now_ms() + REDIS_LAST_MS,
