@@ -85,6 +85,12 @@ static void serve_readyz(struct admin *admin, struct httpd_request *request)
                   status.redis_reason[0] ? status.redis_reason : "not connected");
         str_addf(&out, "partitions %d, lanes %d, orphans %d\n", status.assigned,
                  status.lanes, status.orphans);
+        for (int i = 0; i < LANE_WAITS; i++) {
+            if (status.waits[i] > 0) {
+                str_addf(&out, "lanes that wait: %s %d\n",
+                         lane_wait_name((enum lane_wait)i), status.waits[i]);
+            }
+        }
     }
     str_add(&out, ready ? "ready\n" : "not ready\n");
     httpd_reply(request, ready ? 200 : 503, NULL, out.data, out.len);

@@ -79,6 +79,7 @@ static void probe_done(struct http_call *call)
                                                           : (int)sizeof probe->answer - 1;
     snprintf(probe->answer, sizeof probe->answer, "%.*s", len,
              call->answer != NULL ? call->answer : "");
+    probe->answer[strcspn(probe->answer, "\n")] = '\0';
     MUST(sem_post(&probe->over));
 }
 

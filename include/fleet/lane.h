@@ -32,6 +32,7 @@ enum lane_wait {
     LANE_GRANT,   /* the rate limit */
     LANE_TARGET,  /* calls are out or a retry's time has not come */
     LANE_PARKING, /* the broker's acknowledgement */
+    LANE_WAITS,
 };
 const char *lane_wait_name(enum lane_wait wait);
 

@@ -46,6 +46,7 @@ struct worker_status {
     bool redis_connected;
     char redis_reason[256];
     int lanes;
+    int waits[LANE_WAITS]; /* lanes by what they wait for */
     int orphans;
     int64_t stuck_ms;  /* for how long a part has not come by, or not come back, past what
                           its own deadlines explain */

@@ -21,9 +21,9 @@ enum closed_by { CLOSED_SIZE, CLOSED_AGE, CLOSED_STOP };
 
 const char *lane_wait_name(enum lane_wait wait)
 {
-    static const char *const names[] = {"idle",  "due",   "window", "redis",
-                                        "claim", "grant", "target", "parking"};
-    ASSERT(wait >= LANE_IDLE && wait <= LANE_PARKING);
+    static const char *const names[LANE_WAITS] = {"idle",  "due",   "window", "redis",
+                                                  "claim", "grant", "target", "parking"};
+    ASSERT(wait >= LANE_IDLE && wait < LANE_WAITS);
     return names[wait];
 }
 

@@ -387,6 +387,7 @@ void worker_status(struct worker *w, struct worker_status *status)
     MUST(pthread_mutex_lock(&w->mu));
     for (const struct lane *lane = w->lanes; lane; lane = lane->next) {
         status->lanes++;
+        status->waits[atomic_load(&lane->wait)]++;
         look_at_lane(w, status, lane, now);
     }
     for (const struct lane *lane = w->orphans; lane; lane = lane->next) {

@@ -113,6 +113,7 @@ def redis_down_at_start(stage):
     time.sleep(3)
     stage.demand(worker.running(), f"ended with {worker.exit_code()}: {worker.last_lines()}")
     stage.demand(worker.get("/readyz")[0] == 503, f"/readyz without Redis: {worker.get('/readyz')}")
+    wait_for(lambda: "lanes that wait: redis" in worker.get("/readyz?verbose")[1], 20, "/readyz to say what lanes wait for")
     stage.demand(stage.target.calls() == 0, "sent without Redis")
     stage.redis.start()
     stage.wait_done(stage.units(), UNAIDED_S)
