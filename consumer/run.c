@@ -21,24 +21,32 @@ enum {
     GRACE_MARGIN_MS = 500, /* the process is gone that much before stop.grace */
 };
 
-/* Before any thread starts, so that every thread inherits it. */
-static void block_signals(void)
+/* The signals that end a worker: a terminal that hangs up is one. */
+static sigset_t stop_signals(void)
 {
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    return set;
+}
+
+/* Before any thread starts, so that every thread inherits it. The others would end the
+ * worker without a drain. */
+static void block_signals(void)
+{
+    sigset_t set = stop_signals();
     sigaddset(&set, SIGPIPE);
+    sigaddset(&set, SIGUSR1);
+    sigaddset(&set, SIGUSR2);
     MUST(pthread_sigmask(SIG_BLOCK, &set, NULL));
 }
 
 /* Wait at most ms for a signal to stop. Returns its number or 0. */
 static int stop_signal(int64_t ms)
 {
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
+    sigset_t set = stop_signals();
     struct timespec wait = {.tv_sec = (time_t)(ms / 1000),
                             .tv_nsec = (long)(ms % 1000) * 1000000};
     int number = sigtimedwait(&set, NULL, &wait);

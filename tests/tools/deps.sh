@@ -54,6 +54,7 @@ part_test() {
 part_real() {
     part_test
     want default-jre-headless "runs Apache Kafka" program java
+    want prometheus "checks the form of /metrics (promtool; its own service is not used)" program promtool
     want maven "fetches Apache Kafka's jars from Maven Central" program mvn
 }
 part_lint() {
