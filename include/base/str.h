@@ -20,6 +20,8 @@ void str_release(struct str *s);
 void str_clear(struct str *s); /* empty, memory kept */
 char *str_take(struct str *s); /* returns owned; s is empty again */
 
+/* Make room for n more bytes, for what would else grow step by step. */
+void str_reserve(struct str *s, size_t n);
 void str_put(struct str *s, const void *bytes, size_t n);
 void str_add(struct str *s, const char *text);
 void str_addc(struct str *s, char c);

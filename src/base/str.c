@@ -45,7 +45,7 @@ char *str_take(struct str *s)
 }
 
 /* Room for n more bytes and the NUL. */
-static void reserve(struct str *s, size_t n)
+void str_reserve(struct str *s, size_t n)
 {
     enum { CAP_FIRST = 64 };
     ASSERT(n < SIZE_MAX / 2 - s->len);
@@ -66,7 +66,7 @@ void str_put(struct str *s, const void *bytes, size_t n)
     if (n == 0) {
         return;
     }
-    reserve(s, n);
+    str_reserve(s, n);
     memcpy(s->data + s->len, bytes, n);
     s->len += n;
     s->data[s->len] = 0;
@@ -89,7 +89,7 @@ void str_addf(struct str *s, const char *format, ...)
     int n = vsnprintf(NULL, 0, format, args);
     va_end(args);
     ASSERT(n >= 0);
-    reserve(s, (size_t)n);
+    str_reserve(s, (size_t)n);
     va_start(args, format);
     vsnprintf(s->data + s->len, (size_t)n + 1, format, args);
     va_end(args);

@@ -207,7 +207,8 @@ static enum event_outcome decode(struct decoding *d)
 {
     enum event_outcome outcome;
     *d->ev = (struct event){.format = EVENT_SLUICE};
-    *d->reason = (struct event_reason){.word = ""};
+    d->reason->word[0] = '\0';
+    d->reason->text[0] = '\0';
     take_key(d->ev, d->input);
     take_traceparent(d->ev, d->input);
     if (d->input->value == NULL) {

@@ -17,7 +17,7 @@
 #include "target/url.h"
 #include "wire/crypto.h"
 
-enum { ADDED_MAX = 7, METHOD_MAX = 16 };
+enum { ADDED_MAX = 7, METHOD_MAX = 16, ARENA_BYTES = 1000 /* most fit */ };
 
 struct header {
     char *name;
@@ -412,6 +412,7 @@ int target_request_make(const struct target *target, const struct event *ev,
                        .out = &request->arena,
                        .err = err};
     str_init(&request->arena);
+    str_reserve(&request->arena, ARENA_BYTES);
     int rc = url_fill(target->url, ev, TARGET_URL_MAX, secret, arg, m.out, err);
     if (rc != 0) {
         err_wrap(err, "targets.%s.url", target->name);

@@ -85,9 +85,22 @@ static struct json_object *array_at(struct json_object *array, const char *token
                : NULL;
 }
 
+/* "/app": the pointer's own text is the name. Most look-ups are of this kind. */
+static bool is_plain_member(struct json_object *doc, const char *pointer)
+{
+    return *pointer == '/' && json_object_is_type(doc, json_type_object) &&
+           pointer[1 + strcspn(pointer + 1, "/~")] == '\0' &&
+           strlen(pointer) <= TOKEN_MAX - 1;
+}
+
 struct json_object *json_at(struct json_object *doc, const char *pointer)
 {
     char token[TOKEN_MAX];
+    if (is_plain_member(doc, pointer)) {
+        struct json_object *member = NULL;
+        json_object_object_get_ex(doc, pointer + 1, &member);
+        return member;
+    }
     if (*pointer != '\0' && *pointer != '/') {
         return NULL;
     }
