@@ -20,6 +20,8 @@ struct publish {
     const char *parent; /* traceparent to go on from; may be NULL */
 };
 
+/* --- publish_record.c --- */
+
 /* Add the headers of -H. Returns 0 or an exit code after saying why. */
 int publish_headers(const struct publish *publish, struct record *record);
 
@@ -35,6 +37,8 @@ void publish_print(const struct publish *publish, const struct record *record);
 /* "✓ ci.succeeded[4]@18231 acme/api ..." or its JSON. what: of publish_describe. */
 void publish_say_sent(const struct publish *publish, int partition, int64_t offset,
                       const char *what);
+
+/* --- publish_lines.c --- */
 
 /* JSON lines from a file or "-". Returns the exit code. */
 int publish_lines(struct publish *publish, const char *path);
