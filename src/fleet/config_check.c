@@ -5,7 +5,6 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "wire/redis.h"
 
@@ -247,23 +246,6 @@ static bool is_loopback(const char *origin)
         }
     }
     return strstr(origin, ".localhost:") != NULL;
-}
-
-bool config_is_credential(const struct setting *setting)
-{
-    static const char *const words[] = {"authorization", "token",    "api-key",
-                                        "apikey",        "password", "secret",
-                                        "ssl.key.pem",   "jaas",     "cookie"};
-    if (setting->member[0] == '\0' || setting->option->type != OPTION_MAP) {
-        return setting->option->secret;
-    }
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-        if (strcasestr(setting->member, words[i]) != NULL) {
-            return strstr(setting->value->text, "${secret.") == NULL &&
-                   strcasestr(setting->member, "endpoint") == NULL;
-        }
-    }
-    return false;
 }
 
 static void check_open_secrets(const struct config *config)

@@ -164,6 +164,17 @@ void config_note(struct config_report *report, enum config_severity severity,
     note(report, severity, code, where, text);
 }
 
+void settings_where(const struct config_settings *settings, const struct setting *setting,
+                    const struct yaml_node *node, char where[WHERE_MAX])
+{
+    const struct yaml_node *at = node != NULL ? node : setting->value;
+    if (setting->where != NULL) {
+        snprintf(where, WHERE_MAX, "%s", setting->where);
+    } else {
+        snprintf(where, WHERE_MAX, "%.280s:%d:%d", settings->path, at->line, at->column);
+    }
+}
+
 void settings_note(struct config_settings *settings, enum config_severity severity,
                    enum config_code code, const struct setting *setting,
                    const struct yaml_node *node, const char *format, ...)

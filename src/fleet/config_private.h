@@ -75,11 +75,6 @@ const char *settings_text(const struct config_settings *settings, const char *pa
 struct option_value settings_value(const struct config_settings *settings,
                                    const char *pattern, const char *name);
 
-/* "sluice.yaml:3:5" of a setting or of a node in it. */
-enum { WHERE_MAX = 320 };
-void settings_where(const struct config_settings *settings, const struct setting *setting,
-                    const struct yaml_node *node, char where[WHERE_MAX]);
-
 /* The four layers, lowest first. */
 void layer_file(struct config_settings *settings, const struct yaml_node *root);
 void layer_environment(struct config_settings *settings, char *const *environment);
@@ -121,6 +116,11 @@ enum config_code {
     CODE_TARGET = 29,
     CODE_TOO_MANY = 30,
 };
+
+/* "sluice.yaml:3:5" of a setting or of a node in it. */
+enum { WHERE_MAX = 320 };
+void settings_where(const struct config_settings *settings, const struct setting *setting,
+                    const struct yaml_node *node, char where[WHERE_MAX]);
 
 void config_note(struct config_report *report, enum config_severity severity,
                  enum config_code code, const char *where, const char *format, ...)

@@ -45,17 +45,6 @@ void settings_free(struct config_settings *settings)
     free(settings);
 }
 
-void settings_where(const struct config_settings *settings, const struct setting *setting,
-                    const struct yaml_node *node, char where[WHERE_MAX])
-{
-    const struct yaml_node *at = node != NULL ? node : setting->value;
-    if (setting->where != NULL) {
-        snprintf(where, WHERE_MAX, "%s", setting->where);
-    } else {
-        snprintf(where, WHERE_MAX, "%.280s:%d:%d", settings->path, at->line, at->column);
-    }
-}
-
 /* --- typing --- */
 
 static void note_kind(struct config_settings *settings, const struct setting *setting,

@@ -100,37 +100,6 @@ static void visit_all(const struct config_settings *settings, visit_fn *visit, v
 
 /* --- values --- */
 
-static void add_quoted(const char *text, bool quoted, struct str *out)
-{
-    if (quoted) {
-        str_addc(out, '"');
-        str_add_json(out, text, strlen(text));
-        str_addc(out, '"');
-        return;
-    }
-    char *plain = yaml_quote(text);
-    str_add(out, plain);
-    free(plain);
-}
-
-void config_flow(const struct yaml_node *node, struct str *out)
-{
-    if (node->kind == YAML_SCALAR) {
-        add_quoted(node->text, node->quoted, out);
-        return;
-    }
-    str_addc(out, node->kind == YAML_MAP ? '{' : '[');
-    for (size_t i = 0; i < node->count; i++) {
-        str_add(out, i > 0 ? ", " : "");
-        if (node->kind == YAML_MAP) {
-            add_quoted(node->items[i]->key, false, out);
-            str_add(out, ": ");
-        }
-        config_flow(node->items[i], out);
-    }
-    str_addc(out, node->kind == YAML_MAP ? '}' : ']');
-}
-
 /* redis://user:password@host -> redis://user:******@host. Returns owned. */
 static char *mask_url(const char *url)
 {
