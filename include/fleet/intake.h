@@ -9,6 +9,7 @@
 #define PARK_TARGET     "sluice-target"
 #define PARK_EVENT_ID   "sluice-event-id"
 #define PARK_ROUND      "sluice-round"
+#define PARK_TIER       "sluice-tier"
 #define PARK_ATTEMPTS   "sluice-attempts"
 #define PARK_REASON     "sluice-reason"
 #define PARK_CLASS      "sluice-class"

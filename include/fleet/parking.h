@@ -14,9 +14,10 @@ enum { PARKING_LAST_MS = 1000, PARKING_RETRY_MS = 500, PARKING_CUT_BYTES = 16 * 
 void parking_park(struct lane *lane, const struct fleet *fleet,
                   struct batch_of_events *batch);
 
-/* The tier a unit of this round goes to, at least so long from now; SIZE_MAX: its budget
- * does not reach. Pure. */
+/* The tier a unit goes to that was called in so many rounds before this one, at least so
+ * long from now; SIZE_MAX: its budget does not reach. One that was not called in this
+ * round (the breaker was open) has not earned a longer wait than last time. Pure. */
 size_t parking_tier(const struct config *config, const struct config_target *target,
-                    int round, int64_t at_least_ms, int64_t age_ms);
+                    int rounds, bool called, int64_t at_least_ms, int64_t age_ms);
 
 #endif

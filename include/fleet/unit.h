@@ -67,6 +67,7 @@ struct unit {
                       */
     atomic_llong lease_end; /* entry.lease_end_boot_ms, for the http loop */
     int round;              /* passages through retry topics so far */
+    int tier;               /* rounds so far in which it was called */
     int attempts;           /* calls that were sent, all rounds */
     int tries;              /* calls that were sent, this round */
     int64_t first_seen_wall_ms;

@@ -190,9 +190,11 @@ static struct unit *add_unit(struct batch_of_events *batch, struct lane *lane,
     unit->event = be;
     unit->target = target;
     unit->round = (int)header_number(be->record, PARK_ROUND, 0);
+    unit->tier = (int)header_number(be->record, PARK_TIER, unit->round);
     unit->attempts = (int)header_number(be->record, PARK_ATTEMPTS, 0);
     if (!be->target_name) {
         unit->round = 0;
+        unit->tier = 0;
         unit->attempts = 0;
     }
     unit->first_seen_wall_ms =

@@ -18,7 +18,7 @@
 #include "wire/crypto.h"
 
 enum {
-    OWN_HEADERS = 13,
+    OWN_HEADERS = 14,
     PASSED_HEADERS_MAX = 64,
     PENDING = 1,
     NUMBER_MAX = 24,
@@ -28,10 +28,11 @@ enum {
 /* --- which tier --- */
 
 size_t parking_tier(const struct config *config, const struct config_target *target,
-                    int round, int64_t at_least_ms, int64_t age_ms)
+                    int rounds, bool called, int64_t at_least_ms, int64_t age_ms)
 {
     size_t last = config->retry.tier_count - 1;
-    size_t tier = (size_t)round < last ? (size_t)round : last;
+    size_t earned = (size_t)(called || rounds == 0 ? rounds : rounds - 1);
+    size_t tier = earned < last ? earned : last;
     while (tier < last && config->retry.tiers_ms[tier] < at_least_ms) {
         tier++;
     }
@@ -49,8 +50,8 @@ static const char *choose_topic(const struct fleet *fleet, struct unit *unit)
 {
     if (unit->verdict == VERDICT_DEFERRED) {
         int64_t age_ms = now_wall_ms() - unit->first_seen_wall_ms;
-        size_t tier = parking_tier(fleet->config, unit->target->config, unit->round,
-                                   unit->park_after_ms, age_ms);
+        size_t tier = parking_tier(fleet->config, unit->target->config, unit->tier,
+                                   unit->tries > 0, unit->park_after_ms, age_ms);
         if (tier != SIZE_MAX) {
             return fleet->retry_topics[tier];
         }
@@ -107,6 +108,7 @@ static void add_story(struct parked *p, const struct unit *unit)
     add_text(p, PARK_CLASS, dead ? "dead" : "deferred");
     add_text(p, PARK_DETAIL, unit->detail);
     add_number(p, PARK_ROUND, unit->round + 1);
+    add_number(p, PARK_TIER, unit->tier + (unit->tries > 0));
     add_number(p, PARK_ATTEMPTS, unit->attempts);
     add_text(p, PARK_TOPIC, be->origin_topic);
     add_number(p, PARK_PARTITION, be->origin_partition);

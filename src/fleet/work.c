@@ -467,30 +467,12 @@ static void grant_due(struct work *w, int64_t now)
 
 /* --- the watch --- */
 
-/* How much longer than it may take a unit has been away from the lane. A call that waits
- * for room is late only when nothing is on the wire: what is there has its timeout. */
-static int64_t late_ms(const struct work *w, const struct unit *unit, int64_t now)
-{
-    enum unit_state state = state_of(unit);
-    int64_t wire_ms = atomic_load(&unit->wire_ms);
-    if (state == UNIT_RECORDING) {
-        return now - wire_ms - w->fleet->config->redis.timeout_ms;
-    }
-    if (state != UNIT_OUT) {
-        return 0;
-    }
-    if (wire_ms > 0) {
-        return now - wire_ms - unit->target->config->timeout_ms;
-    }
-    return http_running(w->fleet->http) == 0 ? now - unit->out_ms - LIMITER_AHEAD_MS : 0;
-}
-
 static void tell_watchdog(struct work *w)
 {
     int64_t now = now_ms();
     int64_t latest_ms = 0;
     for (size_t i = 0; i < w->count; i++) {
-        int64_t ms = late_ms(w, &w->units[i], now);
+        int64_t ms = work_call_late_ms(w->fleet, &w->units[i], now);
         latest_ms = ms > latest_ms ? ms : latest_ms;
     }
     atomic_store(&w->lane->late_ms, latest_ms);

@@ -162,3 +162,19 @@ void work_call_start(const struct fleet *fleet, struct unit *unit, int64_t slot_
     room_taken(&unit->target->room);
     http_submit(fleet->http, &unit->call);
 }
+
+int64_t work_call_late_ms(const struct fleet *fleet, const struct unit *unit, int64_t now)
+{
+    enum unit_state state = (enum unit_state)atomic_load(&unit->state);
+    int64_t wire_ms = atomic_load(&unit->wire_ms);
+    if (state == UNIT_RECORDING) {
+        return now - wire_ms - fleet->config->redis.timeout_ms;
+    }
+    if (state != UNIT_OUT) {
+        return 0;
+    }
+    if (wire_ms > 0) {
+        return now - wire_ms - unit->target->config->timeout_ms;
+    }
+    return http_running(fleet->http) == 0 ? now - unit->out_ms - LIMITER_AHEAD_MS : 0;
+}

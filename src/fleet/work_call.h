@@ -20,4 +20,9 @@ void work_call_drop(struct unit *unit);
 /* The one line of a call that failed. next: what becomes of the unit; in_ms: when. */
 void work_call_log(const struct unit *unit, const char *next, int64_t in_ms);
 
+/* How much longer than it may take a unit has been away from the lane. A call that waits
+ * for room is late only when nothing is on the wire: what is there has its timeout. */
+int64_t work_call_late_ms(const struct fleet *fleet, const struct unit *unit,
+                          int64_t now);
+
 #endif

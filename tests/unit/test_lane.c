@@ -141,6 +141,7 @@ static void lane__when_the_patience_is_over_the_unit_waits_in_a_retry_topic(void
     assert_string_equal(fake_sent_at(0)->topic, "ci.g.retry.1s");
     assert_string_equal(fake_sent_header(fake_sent_at(0), PARK_REASON), "http_503");
     assert_string_equal(fake_sent_header(fake_sent_at(0), PARK_CLASS), "deferred");
+    assert_string_equal(fake_sent_header(fake_sent_at(0), PARK_TIER), "1");
     assert_int_equal(count_units("a", VERDICT_DEFERRED), 1);
     assert_int_equal(count_units("a", VERDICT_TRIGGERED), 1);
     end();
@@ -161,6 +162,7 @@ static void lane__successors_of_a_parked_unit_are_parked_with_it(void **state)
     assert_int_equal(count_units("a", VERDICT_DEFERRED), 3);
     assert_string_equal(fake_sent_header(fake_sent_at(1), PARK_REASON), "order");
     assert_string_equal(fake_sent_header(fake_sent_at(1), PARK_ATTEMPTS), "0");
+    assert_string_equal(fake_sent_header(fake_sent_at(1), PARK_TIER), "0");
     end();
 }
 

@@ -9,12 +9,18 @@
 
 enum { HOUR = 3600 * 1000 };
 
+static const struct config config = {
+    .retry = {.tiers_ms = {30000, 300000, 1800000}, .tier_count = 3}};
+static const struct config_target target = {.retry_budget_ms = 2 * HOUR};
+
 static size_t tier(int round, int64_t at_least_ms, int64_t age_ms)
 {
-    static const struct config config = {
-        .retry = {.tiers_ms = {30000, 300000, 1800000}, .tier_count = 3}};
-    static const struct config_target target = {.retry_budget_ms = 2 * HOUR};
-    return parking_tier(&config, &target, round, at_least_ms, age_ms);
+    return parking_tier(&config, &target, round, true, at_least_ms, age_ms);
+}
+
+static size_t tier_uncalled(int round)
+{
+    return parking_tier(&config, &target, round, false, 0, 0);
 }
 
 static void parking_tier__goes_up_by_rounds_and_stays_at_the_last(void **state)
@@ -24,6 +30,15 @@ static void parking_tier__goes_up_by_rounds_and_stays_at_the_last(void **state)
     assert_int_equal(tier(1, 0, 0), 1);
     assert_int_equal(tier(2, 0, 0), 2);
     assert_int_equal(tier(9, 0, 0), 2);
+}
+
+/* A target that is well again after two minutes is not left for half an hour. */
+static void parking_tier__stays_while_nothing_is_called(void **state)
+{
+    (void)state;
+    assert_int_equal(tier_uncalled(0), 0);
+    assert_int_equal(tier_uncalled(1), 0);
+    assert_int_equal(tier_uncalled(2), 1);
 }
 
 static void parking_tier__skips_those_shorter_than_was_asked_for(void **state)
