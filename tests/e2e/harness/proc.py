@@ -18,6 +18,10 @@ class Skip(Exception):
     """A scenario cannot run here; the text says what is missing."""
 
 
+class MockStuck(Failure):
+    """librdkafka's mock cluster never formed the group: nobody got an assignment, so nothing was tested."""
+
+
 def now():
     return time.monotonic()
 

@@ -28,7 +28,7 @@ class RedisServer:
     def answers(self):
         try:
             return self.ask("PING") == "PONG"
-        except OSError:
+        except (OSError, Failure):  # not there yet, or still loading its data
             return False
 
     def ask(self, *words, timeout_s=5):

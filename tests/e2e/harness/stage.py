@@ -7,7 +7,7 @@ import time
 
 from . import checker
 from .config import merge
-from .proc import Failure, now, wait_for
+from .proc import Failure, MockStuck, now, wait_for
 from .redis import RedisServer
 from .target_client import Target
 from .worker import Worker
@@ -108,10 +108,19 @@ class Stage:
         for worker in started:
             self.demand(worker.running(), f"{worker.name} ended with {worker.exit_code()}: {worker.last_lines()}")
         if self.kafka.kind == "mock":
-            for worker in self.alive():
-                worker.wait_ready(timeout_s)
+            self.wait_mock_group()
         else:
             self.wait_members(sorted(w.name for w in self.alive()), timeout_s)
+
+    def wait_mock_group(self, timeout_s=25):
+        """The mock cluster of librdkafka 2.0.2 now and then loses a member's join when several begin at once."""
+        try:
+            wait_for(lambda: all(w.ready() for w in self.alive()), timeout_s, "all workers to be ready",
+                     alive=self.alive())
+        except Failure as e:
+            if not any('"msg":"assigned"' in w.log() for w in self.workers.values()):
+                raise MockStuck(f"the mock cluster formed no group in {timeout_s} s") from e
+            raise
 
     def wait_members(self, names, timeout_s):
         """Until exactly these share all partitions of the source topic, as a real broker sees it."""
