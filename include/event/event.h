@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "event/fields.h"
 #include "wire/json.h"
 
 enum event_format {
@@ -22,28 +23,6 @@ enum event_format {
 const char *event_format_name(enum event_format format);
 
 enum { EVENT_ID_MAX = 512, EVENT_FIELD_MAX = 4096, EVENT_VALUE_MAX = 4 * 1024 * 1024 };
-
-/* The routing fields, each also a template name ${event.<name>} and a key of `match`. */
-enum event_field {
-    EVENT_APP,
-    EVENT_REPO,
-    EVENT_BRANCH,
-    EVENT_COMMIT,
-    EVENT_IMAGE,
-    EVENT_DIGEST,
-    EVENT_PIPELINE,
-    EVENT_RUN,
-    EVENT_RUN_URL,
-    EVENT_ENV,
-    EVENT_TYPE,
-    EVENT_SOURCE,
-    EVENT_ID,
-    EVENT_TIME,
-    EVENT_KEY, /* the record's key; absent when it is no clean text */
-    EVENT_FIELD_COUNT,
-};
-const char *event_field_name(enum event_field field); /* "run_url" */
-int event_field_find(const char *name);               /* an enum event_field, or -1 */
 
 /* Input: a record without Kafka. Header values may hold any bytes. */
 struct event_header {
@@ -111,10 +90,5 @@ size_t event_validate(const struct event_input *input,
  * were none. A value that cannot be parsed but may hold credentials (it names gitOptions,
  * or hides what it names) is replaced by its size and hash. out: appended to. */
 void event_redact(const char *value, size_t len, struct str *out);
-
-/* The id for an event that has none: from repo, commit, pipeline and run (NULL: absent).
- * text: 33 bytes. */
-void event_derive_id(const char *repo, const char *commit, const char *pipeline,
-                     const char *run, char text[33]);
 
 #endif

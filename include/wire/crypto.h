@@ -16,6 +16,9 @@ struct crypto_piece {
  * collide by shifting bytes. The first 128 bits as 32 lower-case hex digits and NUL. */
 void crypto_hash128(const struct crypto_piece *pieces, size_t n,
                     char hex[CRYPTO_HEX128_LEN]);
+/* The same of texts; NULL: absent. */
+void crypto_hash128_texts(const char *const *texts, size_t n,
+                          char hex[CRYPTO_HEX128_LEN]);
 
 void crypto_sha256(const void *data, size_t len, unsigned char out[CRYPTO_SHA256_LEN]);
 void crypto_hmac_sha256(const void *key, size_t key_len, const void *data, size_t len,

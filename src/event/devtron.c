@@ -69,13 +69,8 @@ static void derive_id(struct decoding *d, struct json_object *doc)
         parts[4] = fields[EVENT_DIGEST];
         parts[5] = fields[EVENT_COMMIT];
     }
-    struct crypto_piece pieces[6];
-    for (size_t i = 0; i < 6; i++) {
-        size_t len = parts[i] != NULL ? strlen(parts[i]) : 0;
-        pieces[i] = (struct crypto_piece){parts[i], len};
-    }
     char id[CRYPTO_HEX128_LEN];
-    crypto_hash128(pieces, 6, id);
+    crypto_hash128_texts(parts, 6, id);
     decoding_put(d, EVENT_ID, id, strlen(id), "/pipelineId");
     free(pipeline);
 }

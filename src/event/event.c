@@ -16,43 +16,10 @@
 #include "event/traceparent.h"
 #include "wire/crypto.h"
 
-static const char *const field_names[EVENT_FIELD_COUNT] = {
-    "app",     "repo", "branch", "commit", "image", "digest", "pipeline", "run",
-    "run_url", "env",  "type",   "source", "id",    "time",   "key",
-};
-
 const char *event_format_name(enum event_format format)
 {
     static const char *const names[] = {"sluice", "devtron", "cdevents", "cloudevents"};
     return names[format];
-}
-
-const char *event_field_name(enum event_field field)
-{
-    return field_names[field];
-}
-
-int event_field_find(const char *name)
-{
-    for (int i = 0; i < EVENT_FIELD_COUNT; i++) {
-        if (strcmp(field_names[i], name) == 0) {
-            return i;
-        }
-    }
-    return -1;
-}
-
-static struct crypto_piece piece(const char *text)
-{
-    return (struct crypto_piece){text, text != NULL ? strlen(text) : 0};
-}
-
-void event_derive_id(const char *repo, const char *commit, const char *pipeline,
-                     const char *run, char text[33])
-{
-    const struct crypto_piece pieces[] = {piece(repo), piece(commit), piece(pipeline),
-                                          piece(run)};
-    crypto_hash128(pieces, 4, text);
 }
 
 static void set_hashes(struct event *ev)
@@ -61,15 +28,15 @@ static void set_hashes(struct event *ev)
                                               EVENT_COMMIT,   EVENT_IMAGE, EVENT_DIGEST,
                                               EVENT_PIPELINE, EVENT_RUN};
     enum { DEPLOY_COUNT = sizeof(deploy) / sizeof(deploy[0]) };
-    struct crypto_piece pieces[DEPLOY_COUNT];
+    const char *texts[DEPLOY_COUNT];
     const char *source = ev->fields[EVENT_SOURCE];
-    pieces[0] = piece(source != NULL ? source : "");
-    pieces[1] = piece(ev->fields[EVENT_ID]);
-    crypto_hash128(pieces, 2, ev->identity);
+    texts[0] = source != NULL ? source : "";
+    texts[1] = ev->fields[EVENT_ID];
+    crypto_hash128_texts(texts, 2, ev->identity);
     for (size_t i = 0; i < DEPLOY_COUNT; i++) {
-        pieces[i] = piece(ev->fields[deploy[i]]);
+        texts[i] = ev->fields[deploy[i]];
     }
-    crypto_hash128(pieces, DEPLOY_COUNT, ev->content);
+    crypto_hash128_texts(texts, DEPLOY_COUNT, ev->content);
 }
 
 static void take_key(struct event *ev, const struct event_input *input)

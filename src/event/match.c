@@ -9,11 +9,7 @@
 
 static int refuse_name(const char *name, struct err *err)
 {
-    const char *names[EVENT_FIELD_COUNT];
-    for (int i = 0; i < EVENT_FIELD_COUNT; i++) {
-        names[i] = event_field_name((enum event_field)i);
-    }
-    const char *near = text_nearest(name, names, EVENT_FIELD_COUNT);
+    const char *near = event_field_nearest(name);
     if (near != NULL) {
         return err_set(err, -EINVAL, "no event has a field '%s'; did you mean '%s'?",
                        name, near);

@@ -56,11 +56,7 @@ static void end_text(struct compiler *c)
 
 static int refuse_field(struct compiler *c, const char *name)
 {
-    const char *names[EVENT_FIELD_COUNT];
-    for (int i = 0; i < EVENT_FIELD_COUNT; i++) {
-        names[i] = event_field_name((enum event_field)i);
-    }
-    const char *near = text_nearest(name, names, EVENT_FIELD_COUNT);
+    const char *near = event_field_nearest(name);
     if (near != NULL) {
         return err_set(c->err, -EINVAL,
                        "column %zu: no event has a field '%s'; did you mean '%s'?",

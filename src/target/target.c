@@ -323,9 +323,8 @@ static int put_signature(struct making *m)
     char id[CRYPTO_HEX128_LEN];
     char time[24];
     char signature[STANDARD_WEBHOOKS_SIGNATURE_MAX] = "v1,••••••";
-    const struct crypto_piece pieces[] = {{t->name, strlen(t->name)},
-                                          {m->ev->identity, strlen(m->ev->identity)}};
-    crypto_hash128(pieces, 2, id);
+    const char *const texts[] = {t->name, m->ev->identity};
+    crypto_hash128_texts(texts, 2, id);
     snprintf(time, sizeof(time), "%lld", (long long)m->wall_s);
     if (m->secret != NULL) {
         const char *secret = m->secret(m->arg, t->sign_secret);

@@ -126,6 +126,28 @@ static void gather(struct gathered *g, const void *data, size_t len)
     g->len += len;
 }
 
+/* A piece behind its length; one that is absent has the largest. */
+static void gather_piece(struct gathered *g, const char *data, size_t len)
+{
+    uint64_t framed = data == NULL ? UINT64_MAX : len;
+    unsigned char frame[8];
+    for (size_t byte = 0; byte < sizeof frame; byte++) {
+        frame[byte] = (unsigned char)(framed >> (56 - 8 * byte));
+    }
+    gather(g, frame, sizeof frame);
+    if (data != NULL) {
+        gather(g, data, len);
+    }
+}
+
+static void end_hash128(struct gathered *g, char hex[CRYPTO_HEX128_LEN])
+{
+    unsigned char full[CRYPTO_SHA256_LEN];
+    digest_add(g->digest, g->bytes, g->len);
+    digest_end(g->digest, full);
+    write_hex(full, 16, hex);
+}
+
 void crypto_hash128(const struct crypto_piece *pieces, size_t n,
                     char hex[CRYPTO_HEX128_LEN])
 {
@@ -133,21 +155,20 @@ void crypto_hash128(const struct crypto_piece *pieces, size_t n,
     g.digest = digest_begin();
     g.len = 0;
     for (size_t i = 0; i < n; i++) {
-        bool absent = pieces[i].data == NULL;
-        uint64_t len = absent ? UINT64_MAX : pieces[i].len;
-        unsigned char frame[8];
-        for (size_t byte = 0; byte < sizeof frame; byte++) {
-            frame[byte] = (unsigned char)(len >> (56 - 8 * byte));
-        }
-        gather(&g, frame, sizeof frame);
-        if (!absent) {
-            gather(&g, pieces[i].data, pieces[i].len);
-        }
+        gather_piece(&g, pieces[i].data, pieces[i].len);
     }
-    digest_add(g.digest, g.bytes, g.len);
-    unsigned char full[CRYPTO_SHA256_LEN];
-    digest_end(g.digest, full);
-    write_hex(full, 16, hex);
+    end_hash128(&g, hex);
+}
+
+void crypto_hash128_texts(const char *const *texts, size_t n, char hex[CRYPTO_HEX128_LEN])
+{
+    struct gathered g;
+    g.digest = digest_begin();
+    g.len = 0;
+    for (size_t i = 0; i < n; i++) {
+        gather_piece(&g, texts[i], texts[i] != NULL ? strlen(texts[i]) : 0);
+    }
+    end_hash128(&g, hex);
 }
 
 void crypto_hmac_sha256(const void *key, size_t key_len, const void *data, size_t len,

@@ -65,6 +65,9 @@ static void hash_two(const char *a, const char *b, char hex[CRYPTO_HEX128_LEN])
     struct crypto_piece pieces[] = {{a, a == NULL ? 0 : strlen(a)},
                                     {b, b == NULL ? 0 : strlen(b)}};
     crypto_hash128(pieces, 2, hex);
+    char of_texts[CRYPTO_HEX128_LEN];
+    crypto_hash128_texts((const char *const[]){a, b}, 2, of_texts);
+    assert_string_equal(of_texts, hex);
 }
 
 static void crypto_hash128__tells_lists_apart(void **state)
