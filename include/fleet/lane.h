@@ -1,5 +1,5 @@
-/* The worker of one assigned partition for one assignment epoch: a thread that takes
- * batches and works them. */
+/* The worker of one assigned partition for one assignment epoch: what it is, how others
+ * talk to it. Its thread is lane_thread's. */
 #ifndef FLEET_LANE_H
 #define FLEET_LANE_H
 
@@ -70,14 +70,12 @@ struct lane {
     bool rested; /* guarded by the worker's lock */
 };
 
-/* Start a lane on a partition (whose handle it holds until lane_free). */
-struct lane *lane_start(const struct fleet *fleet, struct kafka_partition *partition);
+/* A lane on a partition (whose handle it holds until lane_delete), without its thread. */
+struct lane *lane_new(const struct fleet *fleet, struct kafka_partition *partition);
+void lane_delete(struct lane *lane);
 
 /* Any thread. Never blocks. */
 void lane_stop(struct lane *lane, enum lane_stop how);
-
-/* Join the thread (which must have called rested) and free. */
-void lane_free(struct lane *lane);
 
 /* Hand a unit back to the lane and wake it. From the loops. */
 void lane_post(struct lane *lane, struct unit *unit);

@@ -120,4 +120,12 @@ struct batch_of_events {
     size_t unit_count;
 };
 
+/* Give a unit its verdict and let it, and its twins, leave the barrier. If another waits
+ * behind it the lane is told first. Lane thread, or the redis thread for a recorded end.
+ */
+void unit_end(struct unit *unit, enum verdict verdict, const char *reason);
+
+/* To the retry topics, to wait there at least so long. Lane thread. */
+void unit_defer(struct unit *unit, const char *reason, int64_t at_least_ms);
+
 #endif

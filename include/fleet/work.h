@@ -14,8 +14,4 @@
 void work_run(struct lane *lane, const struct fleet *fleet,
               struct batch_of_events *batch);
 
-/* Give a unit its verdict and let it leave the barrier. Lane thread, or the redis thread
- * for a recorded end. */
-void work_end(struct unit *unit, enum verdict verdict, const char *reason);
-
 #endif

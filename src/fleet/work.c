@@ -60,35 +60,6 @@ static bool is_ours(const struct unit *unit)
 
 /* --- ends --- */
 
-void work_end(struct unit *unit, enum verdict verdict, const char *reason)
-{
-    struct lane *lane = unit->lane;
-    unit->verdict = verdict;
-    snprintf(unit->reason, sizeof unit->reason, "%s", reason);
-    struct unit *twin = unit->twin;
-    bool post = unit->behind != NULL;
-    atomic_store(&unit->state, UNIT_ENDED);
-    while (twin) {
-        struct unit *next = twin->twin;
-        twin->verdict =
-            verdict == VERDICT_RETURNED ? VERDICT_RETURNED : VERDICT_DUPLICATE;
-        snprintf(twin->reason, sizeof twin->reason, "twin");
-        atomic_store(&twin->state, UNIT_ENDED);
-        waitgroup_done(&lane->wg); /* never the last: the unit itself is still in it */
-        twin = next;
-    }
-    if (post) {
-        lane_post(lane, unit);
-    }
-    waitgroup_done(&lane->wg);
-}
-
-static void defer(struct unit *unit, const char *reason, int64_t at_least_ms)
-{
-    unit->park_after_ms = at_least_ms;
-    work_end(unit, VERDICT_DEFERRED, reason);
-}
-
 /* A unit has ended, and so has everything ahead of it: the next of the chain that has not
  * ended goes on, or shares the fate where the order of the key would break. (One that
  * ended before its turn, a duplicate, was passed over then.) */
@@ -104,7 +75,7 @@ static void unblock(struct unit *ended)
     }
     unit->ahead = NULL;
     if (ended->verdict == VERDICT_DEFERRED) {
-        defer(unit, "order", ended->park_after_ms);
+        unit_defer(unit, "order", ended->park_after_ms);
     } else if (state_of(unit) == UNIT_BLOCKED) {
         unit->next_ms = now_ms();
         atomic_store(&unit->state, UNIT_GRANT);
@@ -145,7 +116,7 @@ static void retry_or_defer(struct work *w, struct unit *unit, int64_t now)
     if (!patient || breaker_is_open(&unit->target->breaker, now)) {
         work_call_log(unit, "retry topic",
                       result->retry_after_ms > 0 ? result->retry_after_ms : 0);
-        defer(unit, result->reason, result->retry_after_ms);
+        unit_defer(unit, result->reason, result->retry_after_ms);
         return;
     }
     work_call_log(unit, "retry", delay_ms);
@@ -171,12 +142,12 @@ static void came_back(struct work *w, struct unit *unit)
     snprintf(unit->detail, sizeof unit->detail, "%s", unit->call.error);
     if (result->class == ATTEMPT_PERMANENT) {
         work_call_log(unit, "dead letter", 0);
-        work_end(unit, VERDICT_DEAD, result->reason);
+        unit_end(unit, VERDICT_DEAD, result->reason);
     } else if (result->class == ATTEMPT_UNCERTAIN &&
                unit->target->config->uncertain_dead) {
         unit->keep_claim = true;
         work_call_log(unit, "dead letter", 0);
-        work_end(unit, VERDICT_DEAD, "outcome-unknown");
+        unit_end(unit, VERDICT_DEAD, "outcome-unknown");
     } else {
         retry_or_defer(w, unit, now);
     }
@@ -225,7 +196,7 @@ static void give_back(struct work *w, bool abort)
     for (size_t i = 0; i < w->count; i++) {
         struct unit *unit = &w->units[i];
         if (is_ours(unit) && !unit->is_twin) {
-            work_end(unit, VERDICT_RETURNED, "stop");
+            unit_end(unit, VERDICT_RETURNED, "stop");
         }
     }
 }
@@ -238,7 +209,7 @@ static void claimed(struct unit *unit)
     atomic_store(&unit->lease_end, unit->entry.lease_end_boot_ms);
     if (unit->entry.result == LEDGER_TAKEN_OVER && unit->target->config->uncertain_dead) {
         unit->keep_claim = true;
-        work_end(unit, VERDICT_DEAD, "outcome-unknown");
+        unit_end(unit, VERDICT_DEAD, "outcome-unknown");
         return;
     }
     unit->next_ms = now_ms();
@@ -255,13 +226,13 @@ static void claim_answered(struct work *w, struct unit *unit)
         claimed(unit);
         break;
     case LEDGER_DUPLICATE:
-        work_end(unit, VERDICT_DUPLICATE, "done-before");
+        unit_end(unit, VERDICT_DUPLICATE, "done-before");
         break;
     case LEDGER_CONFLICT:
-        work_end(unit, VERDICT_DEAD, "conflict");
+        unit_end(unit, VERDICT_DEAD, "conflict");
         break;
     case LEDGER_BROKEN: /* it may have been done: not called, not held for ever */
-        work_end(unit, VERDICT_DEAD, "ledger-record");
+        unit_end(unit, VERDICT_DEAD, "ledger-record");
         break;
     case LEDGER_WAIT:
         lane_waits(w->lane, LANE_CLAIM);
@@ -346,7 +317,7 @@ static bool breaker_defers(struct unit *unit, int64_t now)
     if (!breaker_is_open(&unit->target->breaker, now)) {
         return false;
     }
-    defer(unit, "breaker-open", 0);
+    unit_defer(unit, "breaker-open", 0);
     return true;
 }
 
@@ -359,7 +330,7 @@ static bool is_silent(struct unit *unit, int64_t now)
     }
     unit->next_ms = now + left_ms;
     if (left_ms > unit->target->grant_patience_ms) {
-        defer(unit, "retry-after", left_ms);
+        unit_defer(unit, "retry-after", left_ms);
     }
     return true;
 }
@@ -422,13 +393,13 @@ static void start_or_wait(struct work *w, const struct limiter_ask *ask,
         unit->next_ms = unknown ? now + REDIS_REST_MS : ask->again_ms;
         lane_waits(w->lane, unknown ? LANE_REDIS : LANE_GRANT);
         if (unit->next_ms - now > target->grant_patience_ms) {
-            defer(unit, "rate-limit", unit->next_ms - now);
+            unit_defer(unit, "rate-limit", unit->next_ms - now);
         }
         return;
     }
     if (!breaker_allow(&target->breaker, now)) {
         limiter_refund(w->fleet->limiter, target->limits, 1);
-        defer(unit, "breaker-open", 0);
+        unit_defer(unit, "breaker-open", 0);
         return;
     }
     bool has_slot = ask->granted > 0 && target->config->limit_count > 0;

@@ -7,7 +7,6 @@
 #include "base/now.h"
 #include "event/traceparent.h"
 #include "fleet/lane.h"
-#include "fleet/work.h"
 
 bool work_call_prepare(const struct fleet *fleet, struct unit *unit)
 {
@@ -21,7 +20,7 @@ bool work_call_prepare(const struct fleet *fleet, struct unit *unit)
     if (rc) {
         snprintf(unit->detail, sizeof unit->detail, "%.*s", UNIT_DETAIL_MAX - 1,
                  err.text);
-        work_end(unit, VERDICT_DEAD, "template");
+        unit_end(unit, VERDICT_DEAD, "template");
         return false;
     }
     unit->request_ready = true;
@@ -80,7 +79,7 @@ static void recorded(void *arg, int rc)
 {
     (void)rc;
     struct unit *unit = arg;
-    work_end(unit, VERDICT_TRIGGERED, "");
+    unit_end(unit, VERDICT_TRIGGERED, "");
 }
 
 static void count_call(const struct fleet *fleet, const struct unit *unit)

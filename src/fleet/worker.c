@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/now.h"
+#include "fleet/lane_thread.h"
 #include "fleet/topics.h"
 
 enum {

@@ -4,7 +4,8 @@
  * kafka_group.c      assign, revoke
  * kafka_start.c      where a partition starts
  * kafka_commit.c     commits, one in flight
- * kafka_partition.c  records, taking, done, the window: the lanes' side */
+ * kafka_partition.c  records, taking, done, the window: the lanes' side
+ * kafka_state.c      what the consumer says of itself, the wake-up: below the others */
 #ifndef WIRE_KAFKA_CONSUMER_H
 #define WIRE_KAFKA_CONSUMER_H
 

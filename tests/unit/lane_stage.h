@@ -13,7 +13,7 @@
 
 #include "fake_kafka.h"
 #include "fleet/intake.h"
-#include "fleet/lane.h"
+#include "fleet/lane_thread.h"
 #include "redis_server.h"
 #include "wire/httpd.h"
 
@@ -248,8 +248,9 @@ static struct limiter_set *make_limits(const struct config_target *target)
     struct limiter_bucket buckets[TARGET_LIMITS_MAX];
     for (size_t i = 0; i < target->limit_count; i++) {
         const struct config_limit *limit = &t.config->limits[target->limits[i]];
-        buckets[i] =
-            (struct limiter_bucket){limit->name, limit->rate_per_s, limit->burst};
+        buckets[i] = (struct limiter_bucket){.name = limit->name,
+                                             .rate_per_s = limit->rate_per_s,
+                                             .burst = limit->burst};
     }
     return limiter_set_new(t.fleet.limiter, target->name, buckets, target->limit_count);
 }
