@@ -15,7 +15,7 @@ enum {
     PORT_TRIES = 100,
     CONNECTIONS_MAX = 64,
     BODY_MAX = 4096,
-    IDLE_TIMEOUT_S = 30,
+    IDLE_TIMEOUT_S = 10, /* a place is not held longer by who says nothing */
     POLL_AGE_MAX_MS =
         30000, /* /livez: the poll loop turns at least that often, drains included */
 };

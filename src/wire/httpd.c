@@ -35,6 +35,7 @@ enum {
     HEAD_BYTES_MAX = 32 * 1024,   /* request line, headers and libmicrohttpd's buffers */
     DRAIN_BYTES_MAX = 256 * 1024, /* read away past body_max, so that a 413 is seen */
     STACK_BYTES = 512 * 1024,
+    POLL_CONNECTIONS_MAX = 256,
 };
 
 struct httpd {
@@ -397,6 +398,17 @@ static ssize_t on_trickle(void *arg, uint64_t at, char *out, size_t max)
 
 /* --- start and stop --- */
 
+/* libmicrohttpd's epoll is edge-triggered and stops reading at a short read: it misses
+ * the end of a peer that left before it was accepted, and keeps its place until the
+ * idle timeout. poll tells it. With many connections poll is slow, and places are plenty.
+ */
+static unsigned loop_kind(const struct httpd_options *options)
+{
+    return options->connections_max <= POLL_CONNECTIONS_MAX
+               ? MHD_USE_POLL_INTERNAL_THREAD
+               : MHD_USE_EPOLL_INTERNAL_THREAD;
+}
+
 static struct MHD_Daemon *start_daemon(struct httpd *httpd, int listen_fd)
 {
     const struct httpd_options *o = &httpd->options;
@@ -407,9 +419,9 @@ static struct MHD_Daemon *start_daemon(struct httpd *httpd, int listen_fd)
     if (o->threads <= 1) {
         pool[0].option = MHD_OPTION_END; /* the pool's least size is 2 */
     }
-    return MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0,
-                            NULL, NULL, on_request, httpd, MHD_OPTION_LISTEN_SOCKET,
-                            listen_fd, MHD_OPTION_NOTIFY_COMPLETED, on_completed, httpd,
+    return MHD_start_daemon(loop_kind(o) | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
+                            on_request, httpd, MHD_OPTION_LISTEN_SOCKET, listen_fd,
+                            MHD_OPTION_NOTIFY_COMPLETED, on_completed, httpd,
                             MHD_OPTION_UNESCAPE_CALLBACK, on_unescape, NULL,
                             MHD_OPTION_CONNECTION_LIMIT, (unsigned)o->connections_max,
                             MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)o->idle_timeout_s,

@@ -209,6 +209,29 @@ static void httpd__serves_the_next_one_when_a_connection_ends(void **state)
     server_stop(&s);
 }
 
+/* Peers that fill the line and leave in the middle of a head do not keep a place. */
+static void httpd__lets_go_of_one_that_left_before_its_turn(void **state)
+{
+    (void)state;
+    struct server s;
+    server_init(&s, reply_hello);
+    struct httpd_options options = options_of(&s);
+    options.connections_max = 1;
+    s.httpd = httpd_start(&options, NULL);
+    int first = dial(httpd_port(s.httpd));
+    say(first, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    free(hear_until(first, "hello"));
+    int left = dial(httpd_port(s.httpd));
+    say(left, "GET / HTTP/1.1\r\nHost:");
+    close(left);
+    int next = dial(httpd_port(s.httpd));
+    say(next, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    close(first);
+    free(hear_until(next, "hello"));
+    close(next);
+    server_stop(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
