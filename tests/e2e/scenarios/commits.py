@@ -33,7 +33,7 @@ def coordinator_hangs_then_sigterm(stage):
     finish(stage, watch)
 
 
-@scenario(timeout_s=150, alone=True)
+@scenario(timeout_s=150, alone=True, long=True)
 def broker_gone_during_the_last_commit(stage):
     """SIGTERM, and the broker is killed in the same moment: gone in time, exactly once after its restart."""
     stage.set_up(rules=[{"latency_ms": 100}])
