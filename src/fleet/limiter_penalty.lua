@@ -10,7 +10,7 @@ for _, key in ipairs(KEYS) do
   rate, burst, version, at = struct.unpack('<ddd', ARGV[1], at)
   local state = redis.call('GET', key)
   if state then level, _, rate, burst, version = struct.unpack('<dddddd', state) end
-  level = math.min(level, -rate * silence)
+  level, version = math.min(level, -rate * silence), math.min(version, math.floor(now / 1000))
   local expires = now + (burst * 1000000 - level) / rate + 2 * 86400 * 1000000
   redis.call('SET', key, struct.pack('<dddddd', level, now, rate, burst, version, expires),
     'PXAT', string.format('%.0f', expires / 1000))

@@ -1,12 +1,14 @@
--- Reserve slots from all buckets of one target at once, in debt where need be.
+-- Reserve slots from all buckets of one target, in debt where need be.
 --
 -- A bucket is six little-endian doubles: level, seen, rate, burst, version, expires.
 --   level    micro-tokens at the time `seen`; negative: slots promised to the future.
 --            Whole numbers as long as the rate is one, so nothing drifts
 --   seen     this server's clock at the last write, in us
---   rate     tokens per s; burst: tokens; version: of the limits, the highest wins
---   expires  when the key goes by itself, in us; a day or two after it would be full: what
---            is not there counts as lost and starts empty, and an idle limit is not lost
+--   rate     tokens per s; burst: tokens
+--   version  of the limits, the highest wins: when they were loaded, in ms, but not later
+--            than now: somebody's clock may be ahead
+--   expires  when the key goes, in us; a day or two after it would be full: what is not
+--            there counts as lost and starts empty
 --
 -- KEYS: the buckets. ARGV[1], doubles: want, ahead_us, fence, elapsed_us, lost_us, then
 -- rate, burst, version for each bucket.
@@ -41,7 +43,7 @@ for i, key in ipairs(KEYS) do
     elseif passed > elapsed then
       passed, leap = elapsed, 8
     end
-    -- what was earned until now was earned under the old limits
+    -- earned until now under the old limits
     b.level = math.min(level + passed * rate, burst * 1000000)
     if version > b.version then
       if rate ~= b.rate or burst ~= b.burst then old = 2 end
@@ -77,7 +79,8 @@ for i, key in ipairs(KEYS) do
     local full = now + (b.burst * 1000000 - b.level) / b.rate
     local keep = full + day <= b.expires
     if not keep then b.expires = full + 2 * day end
-    local state = pack('<dddddd', b.level, now, b.rate, b.burst, b.version, b.expires)
+    local version = math.min(b.version, math.floor(now / 1000))
+    local state = pack('<dddddd', b.level, now, b.rate, b.burst, version, b.expires)
     if keep then
       redis.call('SET', key, state, 'KEEPTTL')
     else

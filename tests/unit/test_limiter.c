@@ -29,6 +29,13 @@ static struct limiter *limiter_of(struct redis *on, double version)
     return limiter_new(on, &options);
 }
 
+static struct limiter_set *set_of(struct limiter *of, const char *name, double rate,
+                                  double burst)
+{
+    struct limiter_bucket bucket = {.name = name, .rate_per_s = rate, .burst = burst};
+    return limiter_set_new(of, "t", &bucket, 1);
+}
+
 static int begin(void **state)
 {
     (void)state;
@@ -36,7 +43,12 @@ static int begin(void **state)
     redis = redis_client(server.url);
     metrics = metrics_new();
     limiter = limiter_of(redis, 1);
-    return 0;
+    /* A script the server does not know yet is loaded and sent again, after what was sent
+     * behind it: let that be over. */
+    struct limiter_set *any = set_of(limiter, "any", 1, 1);
+    limiter_refund(limiter, any, 1);
+    limiter_penalty(limiter, any, 1);
+    return ask(redis, "PING").rc;
 }
 
 static int end(void **state)
@@ -52,13 +64,6 @@ static int end(void **state)
 static void flush(void)
 {
     assert_int_equal(ask(redis, "FLUSHALL").rc, 0);
-}
-
-static struct limiter_set *set_of(struct limiter *of, const char *name, double rate,
-                                  double burst)
-{
-    struct limiter_bucket bucket = {.name = name, .rate_per_s = rate, .burst = burst};
-    return limiter_set_new(of, "t", &bucket, 1);
 }
 
 static struct limiter_ask reserve(struct limiter_set *set, int want)
@@ -261,6 +266,23 @@ static void limiter_penalty__silences_the_whole_fleet(void **state)
     assert_true(ask(redis, "PTTL sluice:{limit}:fast").integer > 60000);
     redis_stop(elsewhere, now_ms() + PATIENCE_MS);
     limiter_free(other);
+}
+
+/* A worker whose clock was ahead is gone: those who start later have the say again. */
+static void limiter_reserve__believes_no_limits_of_tomorrow(void **state)
+{
+    (void)state;
+    flush();
+    struct limiter *ahead = limiter_of(redis, (double)now_wall_ms() + 86400000);
+    struct limiter_ask much = {.set = set_of(ahead, "cut", 1000, 1000), .want = 100};
+    assert_int_equal(limiter_reserve(ahead, &much, 1), 0);
+    assert_int_equal(much.granted, 100);
+    struct limiter *later = limiter_of(redis, (double)now_wall_ms() + 1);
+    struct limiter_ask cut = {.set = set_of(later, "cut", 10, 1), .want = 100};
+    assert_int_equal(limiter_reserve(later, &cut, 1), 0);
+    assert_true(cut.granted <= 1 + 10 * LIMITER_AHEAD_MS / 1000);
+    limiter_free(ahead);
+    limiter_free(later);
 }
 
 /* A limit that was idle for long is full, not lost: the next event waits for nothing. */
