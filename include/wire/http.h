@@ -150,12 +150,6 @@ const char *http_answer_header(const struct http_call *call, const char *name,
 
 int http_running(struct http *http); /* calls on the wire now */
 
-/* Split a URL and check it: absolute, http or https, no user in it. Returns 0 or -EINVAL
- * with a sentence that does not hold the URL. scheme, host: buffers of 16 and 256 bytes
- * (an IPv6 host keeps its brackets); port: out. Any thread. */
-int http_url_check(const char *url, char scheme[16], char host[256], int *port,
-                   struct err *err);
-
 const char *http_library_version(void);
 
 #endif

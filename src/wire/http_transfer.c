@@ -562,38 +562,6 @@ void transfers_free(struct transfers *transfers)
     free(transfers);
 }
 
-int http_url_check(const char *url, char scheme[16], char host[256], int *port,
-                   struct err *err)
-{
-    static const CURLUPart wanted[] = {CURLUPART_SCHEME, CURLUPART_HOST, CURLUPART_PORT};
-    char *text[3] = {NULL, NULL, NULL};
-    int rc = 0;
-    CURLU *parts = curl_url();
-    ASSERT(parts != NULL);
-    CURLUcode bad = curl_url_set(parts, CURLUPART_URL, url, CURLU_DISALLOW_USER);
-    for (int i = 0; bad == CURLUE_OK && i < 3; i++) {
-        bad = curl_url_get(parts, wanted[i], &text[i], CURLU_DEFAULT_PORT);
-    }
-    if (bad == CURLUE_USER_NOT_ALLOWED) {
-        rc = err_set(err, -EINVAL, "a url may not hold a user or password; use a header");
-    } else if (bad != CURLUE_OK) {
-        rc = err_set(err, -EINVAL, "not a usable url: %s", curl_url_strerror(bad));
-    } else if (strcmp(text[0], "http") != 0 && strcmp(text[0], "https") != 0) {
-        rc = err_set(err, -EINVAL, "scheme '%s' is not http or https", text[0]);
-    } else if (strlen(text[1]) >= 256) {
-        rc = err_set(err, -EINVAL, "the host of the url is longer than 255 bytes");
-    } else {
-        snprintf(scheme, 16, "%s", text[0]);
-        snprintf(host, 256, "%s", text[1]);
-        *port = (int)strtol(text[2], NULL, 10);
-    }
-    for (int i = 0; i < 3; i++) {
-        curl_free(text[i]);
-    }
-    curl_url_cleanup(parts);
-    return rc;
-}
-
 const char *http_library_version(void)
 {
     return curl_version_info(CURLVERSION_NOW)->version;

@@ -170,33 +170,6 @@ static void http_refused__nothing_can_be_injected_into_the_head(void **state)
     expect_bad_request("", "x", "1", method);
 }
 
-static void http_refused__url_check_says_what_is_wrong(void **state)
-{
-    char scheme[16];
-    char host[256];
-    int port = 0;
-    struct err err = ERR_INIT;
-    (void)state;
-    assert_int_equal(http_url_check("https://argocd.acme.io/api?x=1", scheme, host, &port,
-                                    &err),
-                     0);
-    assert_string_equal(scheme, "https");
-    assert_string_equal(host, "argocd.acme.io");
-    assert_int_equal(port, 443);
-    assert_int_equal(http_url_check("http://[::1]:8080", scheme, host, &port, &err), 0);
-    assert_string_equal(host, "[::1]");
-    assert_int_equal(port, 8080);
-    assert_int_equal(http_url_check("http://u:secret@h/", scheme, host, &port, &err),
-                     -EINVAL);
-    assert_null(strstr(err.text, "secret"));
-    assert_int_equal(http_url_check("ftp://h/", scheme, host, &port, &err), -EINVAL);
-    assert_int_equal(http_url_check("argocd.acme.io/x", scheme, host, &port, &err),
-                     -EINVAL);
-    assert_int_equal(http_url_check("http://h:99999/", scheme, host, &port, &err),
-                     -EINVAL);
-    assert_int_equal(http_url_check("", scheme, host, &port, &err), -EINVAL);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
