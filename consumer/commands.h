@@ -7,6 +7,7 @@
 
 #include "base/command.h"
 #include "fleet/config.h"
+#include "ops/place.h"
 
 int run_run(const struct command_line *line);
 int demo_run(const struct command_line *line);
@@ -49,6 +50,17 @@ struct config *command_load(const struct command_line *line, const char *path,
  * code      out: the exit code when NULL is returned (66 or 78). */
 struct config *command_load_or_say(const struct command_line *line,
                                    struct config_report *warnings, int *code);
+
+/* Load it and open the place an operator's command stands on, or say why not on stderr.
+ * Logs go on only with --verbose: the command itself says what it cannot reach.
+ * Returns 0 or an exit code. */
+int command_open(const struct command_line *line, struct config **config,
+                 struct ops_place *place);
+void command_close(struct config *config, struct ops_place *place);
+
+/* Say an error on stderr; the exit code for it: 69 for what cannot be reached, 77 for
+ * what is refused, 78 for what is not there or not valid, 65 for bad data. */
+int command_failed(const struct command_line *line, int rc, const struct err *err);
 
 /* 0, 66 (the file is missing) or 78. */
 int report_exit_code(const struct config_report *report);

@@ -160,6 +160,10 @@ size_t config_help(const char *prefix, struct str *out);
  * sentence naming the secret and the file, and the next step. */
 int config_load_secrets(struct config *config, char *const *environment, struct err *err);
 
+/* The same for those alone that Kafka and Redis want: what an operator's command needs,
+ * which may not see the targets' secrets. */
+int config_load_access(struct config *config, char *const *environment, struct err *err);
+
 /* The file it was loaded from, or NULL; borrowed. */
 const char *config_path(const struct config *config);
 

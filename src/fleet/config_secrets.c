@@ -133,21 +133,49 @@ static void fill_properties(struct config *config)
     }
 }
 
+static int load_secret(struct config_secret *secret, char *const *environment,
+                       struct err *err)
+{
+    char what[OPTION_NAME_MAX + 16];
+    snprintf(what, sizeof what, "secret %s", secret->name);
+    return secret->file != NULL
+               ? read_secret_file(what, secret->file, &secret->value, err)
+               : read_variable(what, secret->env, environment, &secret->value, err);
+}
+
+static int load_redis_password(struct config *config, struct err *err)
+{
+    return config->redis.password_file == NULL
+               ? 0
+               : read_secret_file("redis.password_file", config->redis.password_file,
+                                  &config->redis.password, err);
+}
+
 int config_load_secrets(struct config *config, char *const *environment, struct err *err)
 {
     int rc = 0;
     for (size_t i = 0; i < config->secret_count && rc == 0; i++) {
-        struct config_secret *secret = &config->secrets[i];
-        char what[OPTION_NAME_MAX + 16];
-        snprintf(what, sizeof what, "secret %s", secret->name);
-        rc = secret->file != NULL
-                 ? read_secret_file(what, secret->file, &secret->value, err)
-                 : read_variable(what, secret->env, environment, &secret->value, err);
+        rc = load_secret(&config->secrets[i], environment, err);
     }
-    if (rc == 0 && config->redis.password_file != NULL) {
-        rc = read_secret_file("redis.password_file", config->redis.password_file,
-                              &config->redis.password, err);
+    rc = rc ? rc : load_redis_password(config, err);
+    if (rc == 0) {
+        fill_properties(config);
     }
+    return rc;
+}
+
+int config_load_access(struct config *config, char *const *environment, struct err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; i < config->kafka.property_count && rc == 0; i++) {
+        char name[OPTION_NAME_MAX];
+        if (config_secret_reference(config->kafka.properties[i].value, name)) {
+            struct config_secret *secret = config_secret_find(config, name);
+            ASSERT(secret != NULL); /* config_check saw to it */
+            rc = load_secret(secret, environment, err);
+        }
+    }
+    rc = rc ? rc : load_redis_password(config, err);
     if (rc == 0) {
         fill_properties(config);
     }

@@ -336,6 +336,23 @@ static void config_layers__a_kafka_property_may_be_a_secret(void **state)
     done(config);
 }
 
+static void config_layers__an_operator_needs_no_secret_of_a_target(void **state)
+{
+    (void)state;
+    struct err err = ERR_INIT;
+    char *environment[] = {(char[]){"SLUICE_SECRET_K=pw"}, NULL};
+    struct config *config =
+        load_with("kafka: {properties: {sasl.password: \"${secret.k}\"}}\n" SECRETIVE
+                  "secrets: {tok-en: {file: /nowhere}}\n",
+                  NULL, 0, environment);
+    assert_non_null(config);
+    assert_int_equal(config_load_secrets(config, environment, &err), -ENOENT);
+    assert_int_equal(config_load_access(config, environment, &err), 0);
+    assert_string_equal(config->kafka.properties[0].value, "pw");
+    assert_null(config_secret_get(config, "tok-en"));
+    done(config);
+}
+
 /* --- showing --- */
 
 static void config_layers__what_is_shown_loads_again(void **state)
