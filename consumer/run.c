@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/now.h"
 #include "fleet/worker.h"
+#include "notify.h"
 #include "watchdog.h"
 
 enum {
@@ -159,7 +160,7 @@ static int work(const struct config *config, struct worker *worker, struct admin
 }
 
 static int run(const struct config *config, struct metrics *metrics, struct admin *admin,
-               struct watchdog *dog)
+               struct watchdog *dog, struct notify *notify)
 {
     struct err err = ERR_INIT;
     struct worker *worker = worker_new(config, metrics, &err);
@@ -168,6 +169,7 @@ static int run(const struct config *config, struct metrics *metrics, struct admi
     }
     admin_watch(admin, worker, ADMIN_STARTING);
     watchdog_watch(dog, worker);
+    notify_ready(notify);
     int reason = work(config, worker, admin);
     admin_watch(admin, NULL, ADMIN_DRAINING);
     watchdog_watch(dog, NULL);
@@ -186,12 +188,14 @@ static int run_worker(const struct config *config)
         metrics_free(metrics);
         return refused(&err, EXIT_UNAVAILABLE);
     }
-    struct watchdog *dog = watchdog_start(config->progress_ms);
-    int code = run(config, metrics, admin, dog);
+    struct notify *notify = notify_open();
+    struct watchdog *dog = watchdog_start(config->progress_ms, notify);
+    int code = run(config, metrics, admin, dog, notify);
     admin_stop(admin);
     LOG(LOG_INFO, "stopped", LI("exit_code", code), LEND);
     log_flush_suppressed(true);
     watchdog_stop(dog);
+    notify_close(notify);
     metrics_free(metrics);
     return code;
 }

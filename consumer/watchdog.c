@@ -18,6 +18,7 @@ enum { TURN_MS = 200 };
 struct watchdog {
     pthread_t thread;
     int64_t progress_ms;
+    struct notify *notify;
     atomic_bool stop;
     atomic_llong stop_by_ms; /* NOW_FOREVER: not stopping */
     /* its thread */
@@ -40,13 +41,15 @@ static void look(struct watchdog *dog)
 {
     struct worker_status status = {.poll_age_ms = -1};
     MUST(pthread_mutex_lock(&dog->mu));
-    if (dog->worker) {
+    bool there = dog->worker != NULL;
+    if (there) {
         worker_status(dog->worker, &status);
     }
     MUST(pthread_mutex_unlock(&dog->mu));
     /* What stood still while the whole process did (SIGSTOP, a paused machine, no
      * processor) is not stuck: time counts from when we were there to see it. */
     int64_t now = now_ms();
+    notify_worker(dog->notify, there ? &status : NULL, now);
     if (now - dog->looked_ms > TURN_MS + dog->progress_ms / 4) {
         dog->awake_ms = now;
     }
@@ -84,6 +87,7 @@ static void *watch_main(void *arg)
         } else if (now_ms() >= stop_by_ms) {
             give_up("stop.grace is over", 0, EXIT_AGAIN);
         } else {
+            notify_draining(dog->notify, now_ms());
             take_second_signal();
         }
         log_flush_suppressed(false);
@@ -91,10 +95,11 @@ static void *watch_main(void *arg)
     return NULL;
 }
 
-struct watchdog *watchdog_start(int64_t progress_ms)
+struct watchdog *watchdog_start(int64_t progress_ms, struct notify *notify)
 {
     struct watchdog *dog = mem_zalloc(sizeof *dog);
     dog->progress_ms = progress_ms;
+    dog->notify = notify;
     atomic_init(&dog->stop_by_ms, NOW_FOREVER);
     MUST(pthread_mutex_init(&dog->mu, NULL));
     MUST(pthread_create(&dog->thread, NULL, watch_main, dog));

@@ -43,6 +43,7 @@ struct worker_status {
     char kafka_reason[256];
     int64_t poll_age_ms; /* -1: not joined yet */
     int assigned;
+    int64_t lag_events; /* of the assigned partitions together */
     bool redis_connected;
     char redis_reason[256];
     int lanes;
@@ -53,5 +54,9 @@ struct worker_status {
     const char *stuck; /* which part; NULL: none */
 };
 void worker_status(struct worker *worker, struct worker_status *status);
+
+/* The poll loop turns, or is not there yet: what a liveness check asks. Never a
+ * dependency: an outage must not restart the fleet. */
+bool worker_turns(const struct worker_status *status);
 
 #endif

@@ -120,6 +120,8 @@ void kafka_consumer_reason(struct kafka_consumer *consumer, char *text, size_t t
 int64_t kafka_consumer_poll_age_ms(
     struct kafka_consumer *consumer); /* since the poll loop last turned */
 int kafka_consumer_assigned(struct kafka_consumer *consumer); /* partitions now */
+/* Events behind, of all assigned partitions; looked at once a second. */
+int64_t kafka_consumer_lag(struct kafka_consumer *consumer);
 
 /* --- on a partition; any thread, mostly its lane's --- */
 

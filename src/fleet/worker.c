@@ -22,6 +22,7 @@
 #include "fleet/topics.h"
 
 enum {
+    POLL_AGE_MAX_MS = 30000, /* drains included */
     STEP_MS = 10,
     ABORTED_MS = 5000,  /* for aborted calls to end and their releases to go out */
     RETENTION_MS = 500, /* for a warning: the start does not wait longer for it */
@@ -378,6 +379,7 @@ void worker_status(struct worker *w, struct worker_status *status)
                               sizeof status->kafka_reason);
         status->poll_age_ms = kafka_consumer_poll_age_ms(w->consumer);
         status->assigned = kafka_consumer_assigned(w->consumer);
+        status->lag_events = kafka_consumer_lag(w->consumer);
         /* inside a revoke it waits for calls that are open */
         suspect(status, "the poll loop does not turn",
                 status->poll_age_ms - w->config->revoke_drain_ms);
@@ -396,6 +398,11 @@ void worker_status(struct worker *w, struct worker_status *status)
         look_at_lane(w, status, lane, now);
     }
     MUST(pthread_mutex_unlock(&w->mu));
+}
+
+bool worker_turns(const struct worker_status *status)
+{
+    return status->poll_age_ms < POLL_AGE_MAX_MS;
 }
 
 /* --- stop --- */

@@ -85,6 +85,7 @@ struct kafka_consumer {
     atomic_llong turned_ms; /* when the poll loop last turned */
     atomic_int state;       /* enum kafka_state */
     atomic_int assigned;
+    atomic_llong lag; /* events of all partitions, as last looked at */
 
     /* read-only after start */
     struct kafka_options options; /* its strings are ours */

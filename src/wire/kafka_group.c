@@ -110,6 +110,7 @@ void kafka_group_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t what,
 void kafka_group_lag(struct kafka_consumer *c)
 {
     int64_t wall = now_wall_ms();
+    int64_t total = 0;
     for (size_t i = 0; i < c->partition_count; i++) {
         struct kafka_partition *p = c->partitions[i];
         int64_t low = 0;
@@ -124,6 +125,7 @@ void kafka_group_lag(struct kafka_consumer *c)
         MUST(pthread_mutex_unlock(&p->mu));
         oldest = oldest ? oldest : atomic_load(&p->open_wall_ms);
         int64_t lag = high > committed ? high - committed : 0;
+        total += lag;
         metric_set(p->lag_events, (double)lag);
         if (lag == 0) {
             metric_set(p->lag_seconds, 0);
@@ -132,4 +134,5 @@ void kafka_group_lag(struct kafka_consumer *c)
                        wall > oldest ? (double)(wall - oldest) / 1000 : 0);
         }
     }
+    atomic_store(&c->lag, total);
 }

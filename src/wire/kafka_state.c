@@ -46,3 +46,8 @@ int kafka_consumer_assigned(struct kafka_consumer *c)
 {
     return atomic_load(&c->assigned);
 }
+
+int64_t kafka_consumer_lag(struct kafka_consumer *c)
+{
+    return atomic_load(&c->lag);
+}
