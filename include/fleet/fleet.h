@@ -25,6 +25,7 @@ struct fleet_target {
     int64_t grant_patience_ms; /* a slot further away than this is not waited for in the
                                   lane */
     /* counters */
+    struct metric *opened;
     struct metric *verdicts[VERDICT_COUNT];
     struct metric *codes[6]; /* 1xx .. 5xx; what got no answer is in fleet.requests */
     struct metric *duration;
@@ -56,6 +57,7 @@ struct fleet {
     struct metric_family *requests;        /* target, code, error_type */
     struct metric *events_in_flight;
     struct metric *units_in_flight;
+    struct metric *opened_no_target;
     struct metric *no_target[VERDICT_COUNT];
     struct metric *latency;
     struct metric *batch_events;

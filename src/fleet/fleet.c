@@ -82,6 +82,9 @@ static void make_unit_counters(struct fleet *f)
     static const char *const dead[] = {"bad-json",        "bad-utf8",   "invalid-field",
                                        "missing-field",   "conflict",   "template",
                                        "outcome-unknown", "target-gone"};
+    struct metric_family *opened =
+        metrics_family(m, METRIC_COUNTER, "sluice_units_opened_total", "target",
+                       "Units, event and target, taken to be worked", NULL, 0);
     struct metric_family *units =
         metrics_family(m, METRIC_COUNTER, "sluice_units_total", "target,verdict",
                        "Units by how they ended here", NULL, 0);
@@ -109,6 +112,7 @@ static void make_unit_counters(struct fleet *f)
     for (size_t i = 0; i < sizeof dead / sizeof dead[0]; i++) {
         metrics_series(f->dead_letters, dead[i], NULL, NULL, NULL);
     }
+    f->opened_no_target = metrics_series(opened, "none", NULL, NULL, NULL);
     for (int v = VERDICT_TRIGGERED; v < VERDICT_COUNT; v++) {
         f->no_target[v] = metrics_series(units, "none", verdict_name(v), NULL, NULL);
         for (size_t i = 0; i < f->target_count; i++) {
@@ -119,6 +123,7 @@ static void make_unit_counters(struct fleet *f)
     }
     for (size_t i = 0; i < f->target_count; i++) {
         struct fleet_target *t = &f->targets[i];
+        t->opened = metrics_series(opened, t->config->name, NULL, NULL, NULL);
         t->duration = metrics_series(duration, t->config->name, NULL, NULL, NULL);
         t->breaker_open = metrics_series(open, t->config->name, NULL, NULL, NULL);
         for (size_t c = 1; c < sizeof codes / sizeof codes[0]; c++) {

@@ -100,6 +100,17 @@ static size_t take_batch(struct lane *lane, struct kafka_record **records,
     return 0;
 }
 
+/* --- opening --- */
+
+static void count_opened(const struct fleet *fleet, const struct batch_of_events *batch)
+{
+    for (size_t i = 0; i < batch->unit_count; i++) {
+        const struct fleet_target *target = batch->units[i].target;
+        metric_inc(target ? target->opened : fleet->opened_no_target);
+    }
+    metric_add(fleet->units_in_flight, (double)batch->unit_count);
+}
+
 /* --- settling --- */
 
 static bool is_settled(const struct batch_event *be)
@@ -205,7 +216,7 @@ static void run_batch(struct lane *lane, struct kafka_record **records, size_t n
     metric_add(fleet->events_in_flight, (double)n);
     metric_observe(fleet->batch_events, (double)n);
     intake_open(lane, fleet, lane->partition, records, n, lane->tier_ms == 0, &batch);
-    metric_add(fleet->units_in_flight, (double)batch.unit_count);
+    count_opened(fleet, &batch);
     work_run(lane, fleet, &batch);
     metric_observe(fleet->barrier_wait, (double)(now_ms() - began_ms) / 1000);
     if (runs(lane)) {

@@ -226,6 +226,7 @@ static void make_counters(struct fleet *f)
     for (size_t i = 0; i < 3; i++) {
         f->batches[i] = one("batches");
     }
+    f->opened_no_target = metrics_series(family("opened", "t"), "none", NULL, NULL, NULL);
     for (int v = 0; v < VERDICT_COUNT; v++) {
         f->no_target[v] = metrics_series(family("units", "t,v"), "none",
                                          verdict_name((enum verdict)v), NULL, NULL);
@@ -236,6 +237,9 @@ static void make_counters(struct fleet *f)
         }
     }
     for (size_t i = 0; i < f->target_count; i++) {
+        f->targets[i].opened =
+            metrics_series(family("opened", "t"), f->targets[i].config->name, NULL, NULL,
+                           NULL);
         f->targets[i].duration = histogram;
         for (size_t c = 0; c < 6; c++) {
             f->targets[i].codes[c] = one("codes");
@@ -360,6 +364,17 @@ static int64_t stop_lane(enum lane_stop how)
     return returned;
 }
 
+/* With no batch open: each unit that was opened has one verdict. */
+static void assert_units_balance(const struct metric *opened,
+                                 struct metric *const verdicts[VERDICT_COUNT])
+{
+    double ended = 0;
+    for (int v = 0; v < VERDICT_COUNT; v++) {
+        ended += metric_value(verdicts[v]);
+    }
+    assert_true(metric_value(opened) == ended);
+}
+
 static void end(void)
 {
     if (t.lane) {
@@ -367,6 +382,10 @@ static void end(void)
     }
     assert_true(metric_value(t.fleet.events_in_flight) == 0);
     assert_true(metric_value(t.fleet.units_in_flight) == 0);
+    assert_units_balance(t.fleet.opened_no_target, t.fleet.no_target);
+    for (size_t i = 0; i < t.fleet.target_count; i++) {
+        assert_units_balance(t.targets[i].opened, t.targets[i].verdicts);
+    }
     http_stop(t.fleet.http);
     redis_stop(t.fleet.redis, now_ms() + 1000);
     ledger_free(t.fleet.ledger);

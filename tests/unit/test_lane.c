@@ -29,6 +29,7 @@ static void lane__an_event_that_no_target_wants_is_skipped(void **state)
     stop_lane(LANE_NO_STARTS);
     assert_int_equal(calls(), 0);
     assert_int_equal(count_units("none", VERDICT_SKIPPED), 2);
+    assert_true(counted("opened{t=\"none\"} 2\n"));
     end();
 }
 
@@ -45,6 +46,7 @@ static void lane__the_same_event_again_is_a_duplicate(void **state)
     assert_int_equal(calls(), 1);
     assert_int_equal(count_units("a", VERDICT_TRIGGERED), 1);
     assert_int_equal(count_units("a", VERDICT_DUPLICATE), 6);
+    assert_true(counted("opened{t=\"a\"} 7\n"));
     end();
 }
 

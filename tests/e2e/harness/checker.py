@@ -123,7 +123,7 @@ def judge_books(metrics):
     """P8 for one worker at a quiet moment. Returns sentences."""
     faults = []
     needed = ("sluice_events_read_total", "sluice_events_settled_total", "sluice_events_returned_total",
-              "sluice_events_in_flight", "sluice_units_total", "sluice_units_in_flight")
+              "sluice_events_in_flight", "sluice_units_opened_total", "sluice_units_total", "sluice_units_in_flight")
     for name in needed:
         if name not in metrics:
             faults.append(f"no metric {name}")
@@ -136,9 +136,8 @@ def judge_books(metrics):
     in_flight = total(metrics, "sluice_events_in_flight")
     if open_events != in_flight:
         faults.append(f"events read - settled - returned = {open_events:.0f}, but {in_flight:.0f} in flight")
-    if "sluice_units_opened_total" in metrics:
-        opened = total(metrics, "sluice_units_opened_total")
-        ended = total(metrics, "sluice_units_total") + total(metrics, "sluice_units_in_flight")
-        if opened != ended:
-            faults.append(f"units opened {opened:.0f}, but verdicts + in flight {ended:.0f}")
+    opened = total(metrics, "sluice_units_opened_total")
+    ended = total(metrics, "sluice_units_total") + total(metrics, "sluice_units_in_flight")
+    if opened != ended:
+        faults.append(f"units opened {opened:.0f}, but verdicts + in flight {ended:.0f}")
     return faults
