@@ -81,6 +81,9 @@ struct config {
         char *username;
         char *password;      /* of password_file: NULL until config_load_secrets */
         char *password_file; /* NULL: none */
+        char *ca_file;       /* for rediss://; NULL: the system's */
+        char *cert_file;     /* for rediss://, with key_file; NULL: none */
+        char *key_file;
         int64_t timeout_ms;  /* 2s: of one round trip */
         bool allow_eviction;
     } redis;

@@ -7,7 +7,8 @@
  * are resolved and connections made by a second thread (hiredis' own timeouts do not
  * hold: EINTR restarts them, reconnect drops them, DNS has none).
  *
- * The connection is made again for ever, with jittered backoff of at most 1 s. A reply
+ * The connection is made again for ever, with jittered backoff of at most 1 s, of 5 s
+ * where it was refused. What goes on failing alike is said once a minute. A reply
  * that was not read before its connection broke is lost: idempotent commands are sent
  * again if their deadline allows, the others end with -EIO. */
 #ifndef WIRE_REDIS_H
@@ -73,10 +74,18 @@ struct redis_command {
 enum { REDIS_LINGER_MAX = 65536 };
 
 struct redis_options {
-    const char *url; /* redis://[user[:password]@]host[:port][/db], unix:///path[?db=n],
-                        rediss:// where supported */
+    const char *url; /* redis://[user[:password]@]host[:port][/db], rediss:// for TLS,
+                        unix:///path[?db=n] */
     const char *username; /* override the URL's; NULL: none */
     const char *password;
+    const char *ca_file;   /* for rediss://: who is trusted; NULL: the system's */
+    const char *cert_file; /* for rediss://: what is shown, PEM; NULL: nothing */
+    const char *key_file;
+    /* A Lua text that does what all scripts do, run on this key at each connect: a user
+     * without the right to it is refused then, instead of failing at every command.
+     * Borrowed for ever; NULL: none. Errors that are not about rights do not count. */
+    const char *trial_text;
+    const char *trial_key; /* copied */
     int64_t connect_timeout_ms;
     struct metrics *metrics; /* may be NULL */
     /* Called on the redis thread after each successful (re)connect, before queued
@@ -86,11 +95,11 @@ struct redis_options {
     void *arg;
 };
 
-/* Check a URL without opening a socket. Returns 0 or -EINVAL with a sentence (rediss://
- * where hiredis has no TLS: names the way out). */
+/* Check a URL without opening a socket. Returns 0 or -EINVAL with a sentence. */
 int redis_url_check(const char *url, struct err *err);
 
-/* Start the threads; does not wait for the connection. NULL with err on a bad URL. */
+/* Start the threads; does not wait for the connection. NULL with err on a bad URL, or a
+ * file for TLS that cannot be used. */
 struct redis *redis_start(const struct redis_options *options, struct err *err);
 
 /* Wait until lingering and open commands are delivered or until the deadline, end the
@@ -116,8 +125,8 @@ bool redis_is_connected(struct redis *redis);
 /* A sentence about the last connect failure, "" when connected: "NOAUTH Authentication
  * required". */
 void redis_last_error(struct redis *redis, char *text, size_t text_len);
-/* Refused for good by the server (wrong password, no permission), not merely unreachable.
- */
+/* Refused for good by either side (wrong password, no permission, a certificate that is
+ * not trusted), not merely unreachable. */
 bool redis_is_refused(struct redis *redis);
 
 /* maxmemory-policy as read at connect; "" when unknown (not connected, CONFIG not

@@ -200,6 +200,9 @@ static void build_redis(struct config *config)
     config->redis.username = copy_text(config, "redis.username");
     config->redis.password = copy_text(config, "redis.password");
     config->redis.password_file = copy_text(config, "redis.password_file");
+    config->redis.ca_file = copy_text(config, "redis.ca_file");
+    config->redis.cert_file = copy_text(config, "redis.cert_file");
+    config->redis.key_file = copy_text(config, "redis.key_file");
     config->redis.timeout_ms = number(config, "redis.timeout");
     config->redis.allow_eviction = number(config, "redis.allow_eviction") != 0;
     const struct setting *word = settings_get(config->settings, "redis.password", "");
@@ -303,6 +306,9 @@ void config_free(struct config *config)
     free(config->redis.username);
     free_secret(config->redis.password);
     free(config->redis.password_file);
+    free(config->redis.ca_file);
+    free(config->redis.cert_file);
+    free(config->redis.key_file);
     for (size_t i = 0; i < config->retry.tier_count; i++) {
         free(config->retry.tier_names[i]);
     }

@@ -148,11 +148,37 @@ static void check_properties(const struct config *config)
 
 /* --- Redis, HTTP --- */
 
+/* Certificates without TLS would be a mistake that nobody sees. */
+static void check_redis_files(const struct config *config)
+{
+    static const char *const keys[] = {"redis.ca_file", "redis.cert_file",
+                                       "redis.key_file"};
+    const char *values[] = {config->redis.ca_file, config->redis.cert_file,
+                            config->redis.key_file};
+    bool tls = text_starts(config->redis.url, "rediss://");
+    for (size_t i = 0; i < 3; i++) {
+        if (values[i] != NULL && !tls) {
+            note(config, CONFIG_ERROR, CODE_REDIS_URL, keys[i],
+                 "nothing is encrypted, for redis.url does not begin with rediss://");
+        }
+    }
+    if (values[1] != NULL && values[2] == NULL) {
+        note(config, CONFIG_ERROR, CODE_MISSING, keys[1],
+             "needs redis.key_file, the private key of this certificate");
+    } else if (values[1] == NULL && values[2] != NULL) {
+        note(config, CONFIG_ERROR, CODE_MISSING, keys[2],
+             "needs redis.cert_file, the certificate of this key");
+    }
+}
+
 static void check_redis(const struct config *config)
 {
     struct err err = ERR_INIT;
     if (config->redis.url != NULL && redis_url_check(config->redis.url, &err) != 0) {
         note(config, CONFIG_ERROR, CODE_REDIS_URL, "redis.url", err.text);
+    }
+    if (config->redis.url != NULL) {
+        check_redis_files(config);
     }
     const char *prefix = config->redis.prefix;
     if (prefix != NULL && (strpbrk(prefix, "{} \t\r\n") != NULL || strlen(prefix) > 64)) {

@@ -53,8 +53,9 @@ static const struct {
     {CODE_TEMPLATE, "a text with ${...}",
      "Known are ${event.FIELD}, ${event:/json/pointer} and ${secret.NAME}; $$ is a dollar sign."},
     {CODE_REDIS_URL, "the URL of Redis",
-     "redis://[user[:password]@]host[:port][/db] or unix:///path. TLS (rediss://) only where the client\n"
-     "library has it."},
+     "redis://[user[:password]@]host[:port][/db], the same with rediss:// for TLS, or unix:///path. With TLS\n"
+     "the server's certificate must be signed by an authority of redis.ca_file (left out: the system's) and\n"
+     "be for this host; redis.cert_file and redis.key_file are shown to a server that asks who we are."},
     {CODE_DELAYS, "the retry delays",
      "1 to 8 durations in ascending order; each is a topic, so none can be there twice."},
     {CODE_STOP, "the times of a stop",

@@ -12,6 +12,7 @@ enum {
     LEASE_MARGIN_MS =
         5000, /* a process may stall that long between "sent" and "recorded" */
     REDIS_CONNECT_MS = 2000,
+    REDIS_KEY_MAX = 96, /* the prefix has at most 64 */
 };
 
 /* --- counters --- */
@@ -147,6 +148,10 @@ static void collect(void *arg)
 
 /* --- connections and targets --- */
 
+static const char trial_text[] =
+#include "fleet/fleet_trial.lua.inc"
+    ;
+
 static void on_redis(void *arg, const char *run_id, bool changed)
 {
     (void)run_id;
@@ -156,6 +161,26 @@ static void on_redis(void *arg, const char *run_id, bool changed)
     }
 }
 
+static struct redis *start_redis(struct fleet *f, struct err *err)
+{
+    const struct config *c = f->config;
+    char trial_key[REDIS_KEY_MAX];
+    snprintf(trial_key, sizeof trial_key, "%s:trial", c->redis.prefix);
+    struct redis_options options = {.url = c->redis.url,
+                                    .username = c->redis.username,
+                                    .password = c->redis.password,
+                                    .ca_file = c->redis.ca_file,
+                                    .cert_file = c->redis.cert_file,
+                                    .key_file = c->redis.key_file,
+                                    .trial_text = trial_text,
+                                    .trial_key = trial_key,
+                                    .connect_timeout_ms = REDIS_CONNECT_MS,
+                                    .metrics = f->metrics,
+                                    .connected = on_redis,
+                                    .arg = f};
+    return redis_start(&options, err);
+}
+
 static int make_connections(struct fleet *f, struct err *err)
 {
     const struct config *c = f->config;
@@ -163,13 +188,6 @@ static int make_connections(struct fleet *f, struct err *err)
                                 .ca_file = c->ca_file,
                                 .user_agent = "sluice/" SLUICE_VERSION,
                                 .metrics = f->metrics};
-    struct redis_options redis = {.url = c->redis.url,
-                                  .username = c->redis.username,
-                                  .password = c->redis.password,
-                                  .connect_timeout_ms = REDIS_CONNECT_MS,
-                                  .metrics = f->metrics,
-                                  .connected = on_redis,
-                                  .arg = f};
     struct kafka_producer_options producer = {.brokers = c->kafka.brokers,
                                               .client_id = c->kafka.client_id,
                                               .buffer_bytes = FLEET_PRODUCER_BYTES,
@@ -180,7 +198,7 @@ static int make_connections(struct fleet *f, struct err *err)
         return -EINVAL;
     }
     f->http = http_start(&http, err);
-    f->redis = f->http ? redis_start(&redis, err) : NULL;
+    f->redis = f->http ? start_redis(f, err) : NULL;
     if (!f->redis) {
         if (f->http) {
             http_stop(f->http);

@@ -304,10 +304,9 @@ static int check_redis(struct worker *w, struct err *err)
         return 0;
     }
     if (redis_is_refused(w->fleet.redis)) {
-        char why[256];
+        char why[ERR_TEXT_MAX];
         redis_last_error(w->fleet.redis, why, sizeof why);
-        err_set(err, -EACCES,
-                "Redis refuses us: %s (set redis.password or redis.password_file)", why);
+        err_set(err, -EACCES, "Redis cannot be used: %s", why);
         return EXIT_REFUSED;
     }
     redis_eviction_policy(w->fleet.redis, policy, sizeof policy);

@@ -18,27 +18,6 @@ enum {
     STOP_SLACK_MS = 500,
 };
 
-struct redis_node *redis_node_new(const struct redis_command *command)
-{
-    ASSERT(command->arg_count <= REDIS_ARGS_MAX);
-    ASSERT(command->key_count <= command->arg_count);
-    size_t size = redis_resp_size(command);
-    struct redis_node *node = mem_alloc(sizeof *node + size);
-    *node = (struct redis_node){
-        .queue.node = node,
-        .linger.node = node,
-        .due_ms = command->deadline_ms,
-        .linger_ms = command->linger_ms,
-        .done = command->done,
-        .arg = command->arg,
-        .script = command->script,
-        .idempotent = command->idempotent,
-        .len = size,
-    };
-    node->sha_offset = redis_resp_write(command, node->text);
-    return node;
-}
-
 void redis_waiter_tell(struct redis_waiter *waiter, int rc)
 {
     MUST(pthread_mutex_lock(&waiter->mu));
@@ -89,13 +68,19 @@ struct redis *redis_start(const struct redis_options *options, struct err *err)
     if (redis_url_parse(options->url, &url, err) != 0) {
         return NULL;
     }
-    struct redis *r = mem_zalloc(sizeof *r);
     override_text(&url.username, options->username);
     override_text(&url.password, options->password);
+    override_text(&url.ca_file, options->ca_file);
+    override_text(&url.cert_file, options->cert_file);
+    override_text(&url.key_file, options->key_file);
+    if (redis_stream_check(&url, err) != 0) {
+        redis_url_release(&url);
+        return NULL;
+    }
+    struct redis *r = mem_zalloc(sizeof *r);
     r->url = url;
     r->connected_fn = options->connected;
     r->connected_arg = options->arg;
-    r->fd = -1;
     r->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     ASSERT(r->wake_fd >= 0);
     str_init(&r->out);
@@ -105,8 +90,9 @@ struct redis *redis_start(const struct redis_options *options, struct err *err)
     sigset_t before;
     sigfillset(&all); /* signals belong to the main thread */
     MUST(pthread_sigmask(SIG_SETMASK, &all, &before));
+    const struct redis_trial trial = {options->trial_text, options->trial_key};
     r->connector =
-        redis_connector_start(&r->url, options->connect_timeout_ms, r->wake_fd);
+        redis_connector_start(&r->url, &trial, options->connect_timeout_ms, r->wake_fd);
     MUST(pthread_create(&r->thread, NULL, redis_loop_main, r));
     MUST(pthread_sigmask(SIG_SETMASK, &before, NULL));
     return r;

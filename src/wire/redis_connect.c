@@ -20,16 +20,12 @@
 #include "base/mem.h"
 #include "base/now.h"
 
-enum {
-    READ_BYTES = 16384,
-    KEEPALIVE_IDLE_S = 15,
-    KEEPALIVE_EVERY_S = 5,
-    KEEPALIVE_TRIES = 3
-};
+enum { KEEPALIVE_IDLE_S = 15, KEEPALIVE_EVERY_S = 5, KEEPALIVE_TRIES = 3 };
 
 struct redis_connector {
     /* read-only after start */
     struct redis_url url;
+    struct redis_trial trial;
     char *where; /* for people: "redis:6379" or the socket's path */
     int64_t timeout_ms;
     int event_fd; /* the owner's, to say that an outcome is there */
@@ -180,183 +176,53 @@ static int connect_tcp(struct redis_connector *c, struct err *err)
     return fd;
 }
 
-/* The handshake: its questions go out in one piece, the answers come back in order. */
-enum step { STEP_AUTH, STEP_SELECT, STEP_INFO, STEP_POLICY, STEP_SCRIPT };
-
-struct handshake {
-    struct str out;
-    enum step steps[STEP_SCRIPT + REDIS_SCRIPTS_MAX];
-    size_t step_count;
-    size_t scripts_loaded;
-};
-
-static void ask(struct handshake *hs, enum step step)
-{
-    hs->steps[hs->step_count++] = step;
-}
-
-static void write_handshake(const struct redis_connector *c, const char *const *texts,
-                            size_t n, struct handshake *hs)
-{
-    char db[16];
-    if (c->url.password && c->url.username) {
-        redis_resp_add(&hs->out, "AUTH", c->url.username, c->url.password, NULL);
-        ask(hs, STEP_AUTH);
-    } else if (c->url.password) {
-        redis_resp_add(&hs->out, "AUTH", c->url.password, NULL);
-        ask(hs, STEP_AUTH);
-    }
-    if (c->url.db != 0) {
-        snprintf(db, sizeof db, "%d", c->url.db);
-        redis_resp_add(&hs->out, "SELECT", db, NULL);
-        ask(hs, STEP_SELECT);
-    }
-    redis_resp_add(&hs->out, "INFO", "server", NULL);
-    ask(hs, STEP_INFO);
-    redis_resp_add(&hs->out, "CONFIG", "GET", "maxmemory-policy", NULL);
-    ask(hs, STEP_POLICY);
-    for (size_t i = 0; i < n; i++) {
-        redis_resp_add(&hs->out, "SCRIPT", "LOAD", texts[i], NULL);
-        ask(hs, STEP_SCRIPT);
-    }
-}
-
-static void copy_text(char out[REDIS_INFO_MAX], const char *text, size_t len)
-{
-    if (len >= REDIS_INFO_MAX) {
-        len = REDIS_INFO_MAX - 1;
-    }
-    memcpy(out, text, len);
-    out[len] = '\0';
-}
-
-static void read_run_id(struct redis_connection *con, const struct redis_reply *reply)
-{
-    static const char key[] = "run_id:";
-    size_t len;
-    const char *text = redis_reply_text(reply, &len);
-    const char *found = strstr(text, key);
-    if (found) {
-        found += sizeof key - 1;
-        copy_text(con->run_id, found, strcspn(found, "\r\n"));
-    }
-}
-
-static void read_policy(struct redis_connection *con, const struct redis_reply *reply)
-{
-    if (redis_reply_count(reply) == 2) {
-        size_t len;
-        const char *text = redis_reply_text(redis_reply_at(reply, 1), &len);
-        copy_text(con->policy, text, len);
-    }
-}
-
-static int read_sha(struct handshake *hs, struct redis_connection *con,
-                    const struct redis_reply *reply)
-{
-    size_t len;
-    const char *text = redis_reply_text(reply, &len);
-    if (len != REDIS_SHA_LEN) {
-        return err_set(&con->err, -EPROTO, "SCRIPT LOAD answered no hash");
-    }
-    memcpy(con->sha[hs->scripts_loaded++], text, REDIS_SHA_LEN);
-    return 0;
-}
-
-/* A server that is only busy, starting or following says so with these. */
-static bool passes_by_itself(const struct redis_reply *reply)
-{
-    static const char *const words[] = {"LOADING", "MASTERDOWN", "BUSY",       "READONLY",
-                                        "MISCONF", "NOREPLICAS", "max number", "OOM"};
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-        if (redis_reply_says(reply, words[i])) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static int take_answer(struct handshake *hs, enum step step, struct redis_connection *con,
-                       const struct redis_reply *reply)
-{
-    if (redis_reply_kind(reply) == REDIS_ERROR) {
-        bool no_password = redis_reply_says(reply, "NOAUTH");
-        if (!no_password && (step == STEP_INFO || step == STEP_POLICY) &&
-            redis_reply_says(reply, "NOPERM")) {
-            return 0; /* an ACL may withhold it: then it is unknown */
-        }
-        if (step == STEP_POLICY && redis_reply_says(reply, "unknown command")) {
-            return 0; /* managed services take CONFIG away */
-        }
-        con->refused = !passes_by_itself(reply);
-        return err_set(&con->err, -EIO, "%s", redis_reply_text(reply, NULL));
-    }
-    switch (step) {
-    case STEP_INFO:
-        read_run_id(con, reply);
-        return 0;
-    case STEP_POLICY:
-        read_policy(con, reply);
-        return 0;
-    case STEP_SCRIPT:
-        return read_sha(hs, con, reply);
-    default:
-        return 0;
-    }
-}
-
-static int send_handshake(struct redis_connector *c, int fd, const struct handshake *hs,
-                          int64_t until_ms, struct err *err)
+static int send_questions(struct redis_connector *c, struct redis_stream *stream,
+                          const struct redis_handshake *hs, int64_t until_ms,
+                          struct err *err)
 {
     size_t sent = 0;
     while (sent < hs->out.len) {
-        ssize_t n = send(fd, hs->out.data + sent, hs->out.len - sent, MSG_NOSIGNAL);
-        if (n >= 0) {
-            sent += (size_t)n;
-        } else if (errno == EAGAIN) {
-            int rc = wait_for(c, fd, POLLOUT, until_ms);
-            if (rc != 0) {
-                return err_set(err, rc, "no answer to the handshake");
-            }
-        } else if (errno != EINTR) {
-            return err_set(err, -EIO, "the connection broke: %s", strerror(errno));
+        ssize_t n =
+            redis_stream_send(stream, hs->out.data + sent, hs->out.len - sent, err);
+        int rc = n < 0 ? (int)n : 0;
+        sent += n < 0 ? 0 : (size_t)n;
+        if (rc == -EAGAIN) {
+            rc = wait_for(c, redis_stream_fd(stream), POLLOUT, until_ms);
+            rc = rc != 0 ? err_set(err, rc, "no answer to the handshake") : 0;
+        }
+        if (rc != 0) {
+            return rc;
         }
     }
     return 0;
 }
 
 /* Feed what has come. Returns 0 also when nothing has. */
-static int receive(int fd, struct redis_reader *reader, struct err *err)
+static int receive(struct redis_stream *stream, struct redis_reader *reader,
+                   struct err *err)
 {
-    char bytes[READ_BYTES];
-    ssize_t n = recv(fd, bytes, sizeof bytes, 0);
+    char bytes[REDIS_STREAM_BYTES];
+    ssize_t n = redis_stream_recv(stream, bytes, sizeof bytes, err);
     if (n > 0) {
         return redis_reader_feed(reader, bytes, (size_t)n, err);
     }
-    if (n == 0) {
-        return err_set(err, -EIO, "the server closed the connection");
-    }
-    if (errno == EAGAIN || errno == EINTR) {
-        return 0;
-    }
-    return err_set(err, -EIO, "the connection broke: %s", strerror(errno));
+    return n == -EAGAIN ? 0 : (int)n;
 }
 
-static int read_handshake(struct redis_connector *c, struct handshake *hs,
-                          struct redis_reader *reader, struct redis_connection *con,
-                          int64_t until_ms)
+static int read_answers(struct redis_connector *c, struct redis_handshake *hs,
+                        struct redis_reader *reader, struct redis_connection *con,
+                        int64_t until_ms)
 {
-    size_t answered = 0;
-    while (answered < hs->step_count) {
+    while (!redis_handshake_is_answered(hs)) {
         struct redis_reply *reply;
         int rc = redis_reader_next(reader, &reply, &con->err);
         if (rc == 0 && reply) {
-            rc = take_answer(hs, hs->steps[answered++], con, reply);
+            rc = redis_handshake_take(hs, reply, con);
             redis_reply_free(reply);
         } else if (rc == 0) {
-            rc = wait_for(c, con->fd, POLLIN, until_ms);
+            rc = wait_for(c, redis_stream_fd(con->stream), POLLIN, until_ms);
             rc = rc != 0 ? err_set(&con->err, rc, "no answer to the handshake")
-                         : receive(con->fd, reader, &con->err);
+                         : receive(con->stream, reader, &con->err);
         }
         if (rc != 0) {
             return rc;
@@ -366,24 +232,44 @@ static int read_handshake(struct redis_connector *c, struct handshake *hs,
 }
 
 static int shake_hands(struct redis_connector *c, const char *const *texts, size_t n,
-                       struct redis_connection *con)
+                       int64_t until_ms, struct redis_connection *con)
 {
-    struct handshake hs = {.step_count = 0};
-    int64_t until_ms = now_ms() + c->timeout_ms;
+    struct redis_handshake hs;
     struct redis_reader *reader = redis_reader_new();
-    str_init(&hs.out);
-    write_handshake(c, texts, n, &hs);
-    int rc = send_handshake(c, con->fd, &hs, until_ms, &con->err);
+    redis_handshake_init(&hs, &c->url, texts, n, &c->trial);
+    int rc = send_questions(c, con->stream, &hs, until_ms, &con->err);
     if (rc == 0) {
-        rc = read_handshake(c, &hs, reader, con, until_ms);
+        rc = read_answers(c, &hs, reader, con, until_ms);
     }
-    if (rc != 0) {
-        err_wrap(&con->err, "redis %s", c->where);
+    if (rc == 0 && redis_handshake_begin_trial(&hs)) {
+        rc = send_questions(c, con->stream, &hs, until_ms, &con->err);
+        rc = rc != 0 ? rc : read_answers(c, &hs, reader, con, until_ms);
     }
-    con->script_count = hs.scripts_loaded;
-    mem_wipe(hs.out.data, hs.out.len); /* it held the password */
-    str_release(&hs.out);
+    if (rc == -EIO && hs.answered == 0 && !c->url.tls && !c->url.path) {
+        err_set(&con->err, rc, "%s (a TLS port wants rediss:// in redis.url)",
+                con->err.text);
+    }
+    redis_handshake_release(&hs);
     redis_reader_free(reader);
+    return rc;
+}
+
+/* The handshake of TLS, where the URL says so. */
+static int secure(struct redis_connector *c, int64_t until_ms,
+                  struct redis_connection *con)
+{
+    short events = 0;
+    int rc = c->url.tls ? redis_stream_secure(con->stream, &c->url, &con->err) : 0;
+    if (rc == 0) {
+        rc = redis_stream_greet(con->stream, &events, &con->err);
+    }
+    while (rc == -EAGAIN) {
+        rc = wait_for(c, redis_stream_fd(con->stream), events, until_ms);
+        rc = rc != 0
+                 ? err_set(&con->err, rc,
+                           "no answer to the handshake of TLS (is this its TLS port?)")
+                 : redis_stream_greet(con->stream, &events, &con->err);
+    }
     return rc;
 }
 
@@ -391,14 +277,21 @@ static void make_connection(struct redis_connector *c, const char *const *texts,
                             struct redis_connection *con)
 {
     memset(con, 0, sizeof *con);
-    con->fd = c->url.path ? connect_unix(c, &con->err) : connect_tcp(c, &con->err);
-    if (con->fd < 0) {
-        con->fd = -1;
+    int fd = c->url.path ? connect_unix(c, &con->err) : connect_tcp(c, &con->err);
+    if (fd < 0) {
         return;
     }
-    if (shake_hands(c, texts, n, con) != 0) {
-        close(con->fd);
-        con->fd = -1;
+    int64_t until_ms = now_ms() + c->timeout_ms;
+    con->stream = redis_stream_new(fd);
+    int rc = secure(c, until_ms, con);
+    if (rc == 0) {
+        rc = shake_hands(c, texts, n, until_ms, con);
+    }
+    if (rc != 0) {
+        con->refused = con->refused || rc == -EACCES || rc == -EINVAL;
+        err_wrap(&con->err, "redis %s", c->where);
+        redis_stream_close(con->stream);
+        con->stream = NULL;
     }
 }
 
@@ -449,16 +342,13 @@ static void *connector_main(void *arg)
 }
 
 struct redis_connector *redis_connector_start(const struct redis_url *url,
+                                              const struct redis_trial *trial,
                                               int64_t timeout_ms, int event_fd)
 {
     struct redis_connector *c = mem_zalloc(sizeof *c);
     /* copied, for the thread may outlive its owner in a stuck resolver */
-    c->url.path = mem_strdup(url->path);
-    c->url.host = mem_strdup(url->host);
-    c->url.port = mem_strdup(url->port);
-    c->url.username = mem_strdup(url->username);
-    c->url.password = mem_strdup(url->password);
-    c->url.db = url->db;
+    redis_url_copy(&c->url, url);
+    c->trial = (struct redis_trial){trial->text, mem_strdup(trial->key)};
     struct str where;
     str_init(&where);
     if (url->path) {
@@ -533,14 +423,15 @@ void redis_connector_stop(struct redis_connector *c, int64_t until_ms)
         return;
     }
     MUST(pthread_join(c->thread, NULL));
-    if (c->there && c->outcome.fd >= 0) {
-        close(c->outcome.fd);
+    if (c->there) {
+        redis_stream_close(c->outcome.stream);
     }
     close(c->event_fd);
     close(c->nudge_fd);
     MUST(pthread_mutex_destroy(&c->mu));
     MUST(pthread_cond_destroy(&c->ended_cond));
     redis_url_release(&c->url);
+    free((char *)c->trial.key);
     free(c->where);
     free(c);
 }

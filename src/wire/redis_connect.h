@@ -1,8 +1,9 @@
 /* The connector: makes one ready connection at a time, on a thread of its own, because
  * resolving a name blocks without limit.
  *
- * "Ready" means: connected, authenticated, database selected, every script loaded, and
- * the server's run_id and maxmemory-policy read. The owner asks with _want, is woken
+ * "Ready" means: connected, with TLS where the URL says so, authenticated, database
+ * selected, every script loaded, the trial passed, and the server's run_id and
+ * maxmemory-policy read. The owner asks with _want, is woken
  * through its eventfd and fetches the outcome with _take. Only the owner's thread calls
  * these functions. */
 #ifndef WIRE_REDIS_CONNECT_H
@@ -13,26 +14,18 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "wire/redis_resp.h"
+#include "wire/redis_handshake.h"
+#include "wire/redis_stream.h"
 #include "wire/redis_url.h"
 
-enum { REDIS_SCRIPTS_MAX = 32, REDIS_ADDRESSES_MAX = 8, REDIS_INFO_MAX = 48 };
-
-struct redis_connection {
-    int fd; /* -1: failed; else owned by whoever took it */
-    char run_id[REDIS_INFO_MAX];
-    char policy[REDIS_INFO_MAX];
-    char sha[REDIS_SCRIPTS_MAX][REDIS_SHA_LEN]; /* of the scripts asked for, in order */
-    size_t script_count;
-    bool refused;   /* failed for good: a person must mend it */
-    struct err err; /* why it failed */
-};
+enum { REDIS_ADDRESSES_MAX = 8 };
 
 struct redis_connector;
 
-/* url       borrowed until redis_connector_stop.
+/* url, trial  copied, but for the trial's text.
  * event_fd  an eventfd that is written when an outcome is there; duplicated. */
 struct redis_connector *redis_connector_start(const struct redis_url *url,
+                                              const struct redis_trial *trial,
                                               int64_t timeout_ms, int event_fd);
 
 /* Ask for a connection, not before at_ms. None may be under way.

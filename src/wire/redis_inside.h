@@ -9,6 +9,7 @@
 #include "wire/redis_connect.h"
 #include "wire/redis_queue.h"
 #include "wire/redis_resp.h"
+#include "wire/redis_stream.h"
 
 enum redis_reason {
     REASON_CONNECT,
@@ -69,7 +70,7 @@ struct redis {
     size_t script_count;
 
     /* owned by the redis thread */
-    int fd; /* -1: down */
+    struct redis_stream *stream; /* NULL: down */
     struct redis_reader *reader;
     struct str out; /* being written, from out_sent on */
     size_t out_sent;
@@ -82,14 +83,35 @@ struct redis {
     struct redis_heap due;
     int64_t heard_ms; /* when something came last, or when in_flight became not empty */
     int failures;     /* since the last good reply */
+    char said[ERR_TEXT_MAX]; /* the failure that was logged last, "": none goes on */
+    int64_t said_ms;
+    int64_t unsaid; /* failures like it, since */
     bool ever_connected;
     char run_id[REDIS_INFO_MAX];
     struct redis_fifo taken; /* from the inbox, for one turn */
 };
 
+void redis_waiter_tell(struct redis_waiter *waiter, int rc);
+void redis_count(struct redis *redis, enum redis_reason reason);
+
+/* One command's life. All but _new run on the redis thread. */
+
 /* Copies the command. */
 struct redis_node *redis_node_new(const struct redis_command *command);
-void redis_waiter_tell(struct redis_waiter *waiter, int rc);
+struct redis_node *redis_node_load(struct redis_script *script); /* a SCRIPT LOAD */
+/* The caller's part is over: exactly once. */
+void redis_node_end(struct redis *redis, struct redis_node *node, int rc,
+                    const struct redis_reply *reply);
+/* After its deadline, or after a refusal: it is kept until it is done or linger_ms is
+ * over. */
+void redis_node_linger(struct redis *redis, struct redis_node *node);
+/* Is anything still wanted of it? Else it is a ghost. */
+bool redis_node_is_alive(const struct redis_node *node);
+void redis_node_free(struct redis *redis, struct redis_node *node); /* it has ended */
+/* End it, if nobody has, and free it. */
+void redis_node_drop(struct redis *redis, struct redis_node *node, int rc);
+/* End what is due. */
+void redis_expire(struct redis *redis, int64_t now);
 
 void *redis_loop_main(void *redis);
 

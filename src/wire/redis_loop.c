@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -37,131 +36,17 @@ enum {
     BACKOFF_FIRST_MS = 50,
     BACKOFF_MAX_MS = 1000,
     BACKOFF_DOUBLINGS_MAX = 5,
+    BACKOFF_REFUSED_MS = 5000, /* a person must mend it */
+    SAY_AGAIN_MS = 60000,      /* that it still fails alike */
     SCRIPT_TRIES_MAX = 3,
     GATHER_MS = 1,
     IDLE_POLL_MS = 60000,
     REST_MS = 500, /* before what was refused is sent again */
 };
 
-const char *const redis_reason_names[REASONS] = {
-    "connect",  "lost", "silent", "timeout", "unavailable",
-    "noscript", "oom",  "reply",  "full",    "linger_dropped",
-};
-
-static void count(struct redis *r, enum redis_reason reason)
-{
-    if (r->errors[reason]) {
-        metric_inc(r->errors[reason]);
-    }
-}
-
-/* ---- one command's life ---- */
-
-static struct redis_node *load_node_new(struct redis_script *script)
-{
-    struct redis_command command = {
-        .args = {"SCRIPT", "LOAD", script->text},
-        .lens = {6, 4, strlen(script->text)},
-        .arg_count = 3,
-    };
-    struct redis_node *node = redis_node_new(&command);
-    node->script = script;
-    node->load = true;
-    node->ended = true; /* nobody waits for it */
-    return node;
-}
-
-static void node_free(struct redis *r, struct redis_node *node)
-{
-    ASSERT(node->ended);
-    redis_fifo_unlink(&node->queue);
-    redis_fifo_unlink(&node->linger);
-    redis_heap_remove(&r->due, node);
-    bool counted = !node->load;
-    free(node);
-    if (counted) {
-        atomic_fetch_sub(&r->open, 1);
-    }
-}
-
-/* The caller's part is over: exactly once. */
-static void node_end(struct redis *r, struct redis_node *node, int rc,
-                     const struct redis_reply *reply)
-{
-    ASSERT(!node->ended);
-    node->ended = true;
-    redis_heap_remove(&r->due, node);
-    if (node->done) {
-        node->done(node->arg, rc, reply);
-    }
-    if (node->waiter) {
-        redis_waiter_tell(node->waiter, rc);
-        node->waiter = NULL;
-    }
-}
-
-static void node_end_and_free(struct redis *r, struct redis_node *node, int rc)
-{
-    if (!node->ended) {
-        node_end(r, node, rc, NULL);
-    }
-    node_free(r, node);
-}
-
-static bool is_lingering(const struct redis_node *node)
-{
-    return node->linger.fifo != NULL;
-}
-
-/* Is anything still wanted of it? Else it is a ghost. */
-static bool is_alive(const struct redis_node *node)
-{
-    return !node->ended || is_lingering(node);
-}
-
-/* In flight it becomes a ghost, elsewhere it goes. */
-static void node_abandon(struct redis *r, struct redis_node *node)
-{
-    redis_fifo_unlink(&node->linger);
-    redis_heap_remove(&r->due, node);
-    if (node->queue.fifo != &r->in_flight) {
-        node_free(r, node);
-    }
-}
-
-static void node_linger(struct redis *r, struct redis_node *node)
-{
-    node->due_ms += node->linger_ms;
-    redis_heap_put(&r->due, node);
-    redis_fifo_append(&r->lingering, &node->linger);
-    if (r->lingering.count > REDIS_LINGER_MAX) {
-        count(r, REASON_LINGER);
-        node_abandon(r, r->lingering.head->node);
-    }
-}
-
-static void expire(struct redis *r, int64_t now)
-{
-    while (r->due.count > 0 && r->due.items[0]->due_ms <= now) {
-        struct redis_node *node = r->due.items[0];
-        if (node->ended) {
-            count(r, REASON_LINGER);
-            node_abandon(r, node);
-            continue;
-        }
-        count(r, REASON_TIMEOUT);
-        node_end(r, node, -ETIMEDOUT, NULL);
-        if (node->linger_ms > 0) {
-            node_linger(r, node);
-        } else {
-            node_abandon(r, node);
-        }
-    }
-}
-
 /* ---- the connection ---- */
 
-static void want_connection(struct redis *r)
+static void want_connection(struct redis *r, bool refused)
 {
     const char *texts[REDIS_SCRIPTS_MAX];
     MUST(pthread_mutex_lock(&r->mu));
@@ -177,10 +62,14 @@ static void want_connection(struct redis *r)
     if (most > BACKOFF_MAX_MS) {
         most = BACKOFF_MAX_MS;
     }
+    if (refused) {
+        most = BACKOFF_REFUSED_MS;
+    }
     /* the whole fleet lost it in the same moment: spread the return */
     int64_t wait = r->ever_connected || r->failures > 0
                        ? (int64_t)(crypto_random_u64() % (uint64_t)most)
                        : 0;
+    wait = refused ? (wait + most) / 2 : wait;
     redis_connector_want(r->connector, now_ms() + wait, texts, n);
 }
 
@@ -206,30 +95,30 @@ static void give_back(struct redis *r)
          node = redis_fifo_pop(&sent)) {
         if (node->load) {
             node->script->loading = false;
-            node_free(r, node);
-        } else if (node->idempotent && is_alive(node)) {
+            redis_node_free(r, node);
+        } else if (node->idempotent && redis_node_is_alive(node)) {
             redis_fifo_append(&r->again, &node->queue);
         } else {
-            node_end_and_free(r, node, -EIO);
+            redis_node_drop(r, node, -EIO);
         }
     }
 }
 
 static void drop_connection(struct redis *r, enum redis_reason reason, const char *why)
 {
-    ASSERT(r->fd >= 0);
-    count(r, reason);
+    ASSERT(r->stream);
+    redis_count(r, reason);
     LOG(LOG_WARN, "redis connection lost", LS("reason", redis_reason_names[reason]),
         LS("error", why), LI("in_flight", r->in_flight.count), LEND);
-    close(r->fd);
-    r->fd = -1;
+    redis_stream_close(r->stream);
+    r->stream = NULL;
     redis_reader_free(r->reader);
     r->reader = NULL;
     str_clear(&r->out);
     r->out_sent = 0;
     set_state(r, false, false, why);
     give_back(r);
-    want_connection(r);
+    want_connection(r, false);
     r->failures++;
 }
 
@@ -238,7 +127,8 @@ static void accept_connection(struct redis *r, const struct redis_connection *co
     /* a server that does not tell who it is could be another one */
     bool changed =
         r->ever_connected && (!*con->run_id || strcmp(con->run_id, r->run_id) != 0);
-    r->fd = con->fd;
+    r->stream = con->stream;
+    r->said[0] = '\0';
     r->reader = redis_reader_new();
     r->ever_connected = true;
     memcpy(r->run_id, con->run_id, sizeof r->run_id);
@@ -256,22 +146,36 @@ static void accept_connection(struct redis *r, const struct redis_connection *co
     }
 }
 
+/* What goes on failing alike is not said each time. */
+static void log_failure(struct redis *r, const struct redis_connection *con)
+{
+    int64_t now = now_ms();
+    if (strcmp(r->said, con->err.text) == 0 && now - r->said_ms < SAY_AGAIN_MS) {
+        r->unsaid++;
+        return;
+    }
+    LOG(LOG_WARN, "redis connect failed", LS("error", con->err.text),
+        LS("refused", con->refused ? "yes" : "no"), LI("suppressed", r->unsaid), LEND);
+    memcpy(r->said, con->err.text, sizeof r->said);
+    r->said_ms = now;
+    r->unsaid = 0;
+}
+
 static void take_connection(struct redis *r)
 {
     struct redis_connection con;
     if (!redis_connector_take(r->connector, &con)) {
         return;
     }
-    if (con.fd >= 0) {
+    if (con.stream) {
         accept_connection(r, &con);
         return;
     }
-    count(r, REASON_CONNECT);
-    LOG(LOG_WARN, "redis connect failed", LS("error", con.err.text),
-        LS("refused", con.refused ? "yes" : "no"), LEND);
+    redis_count(r, REASON_CONNECT);
+    log_failure(r, &con);
     set_state(r, false, con.refused, con.err.text);
     r->failures++;
-    want_connection(r);
+    want_connection(r, con.refused);
 }
 
 /* ---- replies ---- */
@@ -287,17 +191,17 @@ static void take_load_reply(struct redis *r, struct redis_node *node,
     } else {
         LOG(LOG_ERROR, "redis script not loaded", LS("error", text), LEND);
     }
-    node_free(r, node);
+    redis_node_free(r, node);
 }
 
 /* The server forgot the script (restart, SCRIPT FLUSH) or never had it. */
 static void send_with_script(struct redis *r, struct redis_node *node)
 {
-    count(r, REASON_NOSCRIPT);
+    redis_count(r, REASON_NOSCRIPT);
     node->script_tries++;
     if (!node->script->loading) {
         node->script->loading = true;
-        redis_fifo_append(&r->again, &load_node_new(node->script)->queue);
+        redis_fifo_append(&r->again, &redis_node_load(node->script)->queue);
     }
     redis_fifo_append(&r->again, &node->queue);
 }
@@ -311,8 +215,8 @@ static void rest(struct redis *r, struct redis_node *node,
     }
     redis_fifo_append(&r->resting, &node->queue);
     if (!node->ended) {
-        node_end(r, node, 0, reply);
-        node_linger(r, node);
+        redis_node_end(r, node, 0, reply);
+        redis_node_linger(r, node);
     }
 }
 
@@ -337,24 +241,24 @@ static bool take_reply(struct redis *r, const struct redis_reply *reply)
         return true;
     }
     if (redis_reply_kind(reply) == REDIS_ERROR) {
-        bool retry = node->script && is_alive(node) &&
+        bool retry = node->script && redis_node_is_alive(node) &&
                      node->script_tries < SCRIPT_TRIES_MAX &&
                      redis_reply_says(reply, "NOSCRIPT");
         if (retry) {
             send_with_script(r, node);
             return true;
         }
-        count(r, redis_reply_says(reply, "OOM ") ? REASON_OOM : REASON_REPLY);
-        if (node->linger_ms > 0 && is_alive(node)) {
+        redis_count(r, redis_reply_says(reply, "OOM ") ? REASON_OOM : REASON_REPLY);
+        if (node->linger_ms > 0 && redis_node_is_alive(node)) {
             rest(r, node, reply);
             return true;
         }
     }
     r->failures = 0;
     if (!node->ended) {
-        node_end(r, node, 0, reply);
+        redis_node_end(r, node, 0, reply);
     }
-    node_free(r, node);
+    redis_node_free(r, node);
     return true;
 }
 
@@ -386,24 +290,24 @@ static void take_replies(struct redis *r)
 /* Returns whether there may be more. */
 static bool receive_once(struct redis *r)
 {
-    static const char closed[] = "the server closed the connection";
     char bytes[READ_BYTES];
     struct err err = ERR_INIT;
-    ssize_t n = recv(r->fd, bytes, sizeof bytes, 0);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+    ssize_t n = redis_stream_recv(r->stream, bytes, sizeof bytes, &err);
+    if (n == -EAGAIN) {
         return false;
     }
-    if (n <= 0) {
-        drop_connection(r, REASON_LOST, n == 0 ? closed : strerror(errno));
+    if (n < 0) {
+        drop_connection(r, REASON_LOST, err.text);
         return false;
     }
+    bool more = redis_stream_may_have_more(r->stream, n, sizeof bytes);
     r->heard_ms = now_ms();
     if (redis_reader_feed(r->reader, bytes, (size_t)n, &err) != 0) {
         drop_connection(r, REASON_LOST, err.text);
         return false;
     }
     take_replies(r);
-    return r->fd >= 0 && n == sizeof bytes;
+    return r->stream && more;
 }
 
 /* What has come is taken before deadlines are looked at: a late thread is no lost reply.
@@ -427,8 +331,8 @@ static void take_inbox(struct redis *r)
     for (struct redis_node *node = redis_fifo_pop(&r->taken); node;
          node = redis_fifo_pop(&r->taken)) {
         if (node->refused) {
-            count(r, REASON_FULL);
-            node_end_and_free(r, node, -EIO);
+            redis_count(r, REASON_FULL);
+            redis_node_drop(r, node, -EIO);
             continue;
         }
         redis_heap_put(&r->due, node);
@@ -466,13 +370,11 @@ static void transmit(struct redis *r)
         if (r->out.len == 0) {
             return;
         }
-        ssize_t n = send(r->fd, r->out.data + r->out_sent, r->out.len - r->out_sent,
-                         MSG_NOSIGNAL);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n < 0 && errno != EAGAIN) {
-            drop_connection(r, REASON_LOST, strerror(errno));
+        struct err err = ERR_INIT;
+        ssize_t n = redis_stream_send(r->stream, r->out.data + r->out_sent,
+                                      r->out.len - r->out_sent, &err);
+        if (n < 0 && n != -EAGAIN) {
+            drop_connection(r, REASON_LOST, err.text);
             return;
         }
         r->out_sent += n > 0 ? (size_t)n : 0;
@@ -506,17 +408,17 @@ static void wait_for_event(struct redis *r, int64_t until_ms)
 {
     bool writing = r->out.len > 0;
     struct pollfd fds[2] = {{.fd = r->wake_fd, .events = POLLIN},
-                            {.fd = r->fd,
+                            {.fd = r->stream ? redis_stream_fd(r->stream) : -1,
                              .events = (short)(POLLIN | (writing ? POLLOUT : 0))}};
     int64_t left = until_ms - now_ms();
     left = left < 0 ? 0 : left > IDLE_POLL_MS ? IDLE_POLL_MS : left;
-    int n = poll(fds, r->fd >= 0 ? 2 : 1, (int)left);
+    int n = poll(fds, r->stream ? 2 : 1, (int)left);
     if (n > 0 && fds[0].revents != 0) {
         uint64_t nudges;
         ssize_t rc = read(r->wake_fd, &nudges, sizeof nudges);
         (void)rc; /* only to make it unreadable again */
     }
-    if (n > 0 && r->fd >= 0 && (fds[1].revents & ~POLLOUT) != 0) {
+    if (n > 0 && r->stream && (fds[1].revents & ~POLLOUT) != 0) {
         receive(r);
     }
 }
@@ -535,16 +437,16 @@ static bool turn(struct redis *r)
         return false;
     }
     wait_for_event(r, idle ? next_event_ms(r, stop_until_ms) : now);
-    expire(r, now_ms());
+    redis_expire(r, now_ms());
     take_inbox(r);
     take_connection(r);
-    if (r->fd >= 0 && r->in_flight.count > 0 && now_ms() >= r->heard_ms + SILENCE_MS) {
+    if (r->stream && r->in_flight.count > 0 && now_ms() >= r->heard_ms + SILENCE_MS) {
         drop_connection(r, REASON_SILENT, "the server answers nothing");
     }
     if (now_ms() >= r->rest_until_ms) {
         redis_fifo_move(&r->again, &r->resting);
     }
-    if (r->fd >= 0) {
+    if (r->stream) {
         transmit(r);
     }
     return true;
@@ -555,10 +457,8 @@ static void wind_up(struct redis *r)
 {
     bool over = false;
     size_t given_up = 0;
-    if (r->fd >= 0) {
-        close(r->fd);
-        r->fd = -1;
-    }
+    redis_stream_close(r->stream);
+    r->stream = NULL;
     while (!over) {
         take_inbox(r);
         redis_fifo_move(&r->taken, &r->in_flight);
@@ -567,8 +467,8 @@ static void wind_up(struct redis *r)
         redis_fifo_move(&r->taken, &r->waiting);
         for (struct redis_node *node = redis_fifo_pop(&r->taken); node;
              node = redis_fifo_pop(&r->taken)) {
-            given_up += is_alive(node);
-            node_end_and_free(r, node, -ECANCELED);
+            given_up += redis_node_is_alive(node);
+            redis_node_drop(r, node, -ECANCELED);
         }
         MUST(pthread_mutex_lock(&r->mu));
         over = r->inbox.count == 0;
@@ -583,7 +483,7 @@ static void wind_up(struct redis *r)
 void *redis_loop_main(void *arg)
 {
     struct redis *r = arg;
-    want_connection(r);
+    want_connection(r, false);
     while (turn(r)) {
     }
     wind_up(r);

@@ -153,20 +153,34 @@ int redis_url_parse(const char *text, struct redis_url *url, struct err *err)
     } else if (text_starts(text, "unix://")) {
         rc = parse_unix(text + strlen("unix://"), url, err);
     } else if (text_starts(text, "rediss://")) {
-        rc = err_set(err, -EINVAL,
-                     "redis.url: rediss:// needs a TLS build of hiredis, which this is "
-                     "not (hiredis %s): run a TLS sidecar (stunnel, envoy) beside the "
-                     "worker and use redis://127.0.0.1:PORT or unix:///PATH",
-                     redis_library_version());
+        url->tls = true;
+        rc = parse_tcp(text + strlen("rediss://"), url, err);
     } else {
-        rc = err_set(err, -EINVAL,
-                     "redis.url must begin with redis:// or unix://, as in "
-                     "redis://redis:6379/0");
+        rc = err_set(
+            err, -EINVAL,
+            "redis.url must begin with redis://, rediss:// (TLS) or unix://, as in "
+            "redis://redis:6379/0");
     }
     if (rc != 0) {
         redis_url_release(url);
     }
     return rc;
+}
+
+void redis_url_copy(struct redis_url *to, const struct redis_url *from)
+{
+    *to = (struct redis_url){
+        .path = mem_strdup(from->path),
+        .host = mem_strdup(from->host),
+        .port = mem_strdup(from->port),
+        .username = mem_strdup(from->username),
+        .password = mem_strdup(from->password),
+        .db = from->db,
+        .tls = from->tls,
+        .ca_file = mem_strdup(from->ca_file),
+        .cert_file = mem_strdup(from->cert_file),
+        .key_file = mem_strdup(from->key_file),
+    };
 }
 
 static void free_secret(char *text)
@@ -184,6 +198,9 @@ void redis_url_release(struct redis_url *url)
     free(url->port);
     free(url->username);
     free_secret(url->password);
+    free(url->ca_file);
+    free(url->cert_file);
+    free(url->key_file);
     memset(url, 0, sizeof *url);
 }
 

@@ -40,7 +40,7 @@ part_build() {
     want libcurl4-openssl-dev "HTTP calls" library libcurl
     want libmicrohttpd-dev "the admin port" library libmicrohttpd
     want libyaml-dev "the configuration file" library yaml-0.1
-    want libssl-dev "signatures and hashes" library libcrypto
+    want libssl-dev "signatures, hashes, TLS to Redis" library libssl
 }
 part_demo() {
     want redis-server "a private Redis (its own service is not used)" program redis-server

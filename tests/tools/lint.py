@@ -36,7 +36,8 @@ LIBRARIES = {
     "libcurl": r"curl/",
     "libmicrohttpd": r"microhttpd\.h",
     "libyaml": r"yaml\.h",
-    "libcrypto": r"openssl/",
+    "libcrypto": r"openssl/(?!(ssl|err|x509v3)\.h)",
+    "libssl": r"openssl/(ssl|err|x509v3)\.h",
     "json-c": r"json-c/",
 }
 JSON_DOOR = re.compile(r"(include/wire/json\.h|src/wire/json\w*\.c)$")

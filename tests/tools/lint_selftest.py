@@ -15,6 +15,7 @@ GOOD = {
     "include/wire/json.h": "#ifndef WIRE_JSON_H\n#define WIRE_JSON_H\n#include <json-c/json.h>\n#endif\n",
     "src/wire/json.c": "#include \"wire/json.h\"\n",
     "src/wire/redis.c": "#include <hiredis/hiredis.h>\n",
+    "src/wire/redis_stream.c": "#include <openssl/ssl.h>\n",
     "src/wire/http.c": "#include <curl/curl.h>\n",
     "src/wire/httpd.c": "#include <microhttpd.h>\n",
     "src/wire/yaml.c": "#include <yaml.h>\n",

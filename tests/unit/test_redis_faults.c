@@ -124,6 +124,58 @@ static void redis_call__is_taken_while_another_waits_for_its_reply(void **state)
     redis_server_stop(&server);
 }
 
+/* A client with a trial that writes its key, as a user of this password. */
+static struct redis *client_of(const struct redis_server *server, const char *user)
+{
+    struct err err = ERR_INIT;
+    struct redis_options options = {.url = server->url,
+                                    .connect_timeout_ms = PATIENCE_MS,
+                                    .username = user,
+                                    .password = "p",
+                                    .trial_text = "return redis.call('SET', KEYS[1], '')",
+                                    .trial_key = "ours:trial"};
+    struct redis *redis = redis_start(&options, &err);
+    ASSERT(redis);
+    return redis;
+}
+
+static void redis_start__tells_a_user_without_the_rights_for_scripts(void **state)
+{
+    static const char *const rights[] = {
+        "ACL SETUSER a on >p ~ours:* +evalsha +script|load",       /* no SET */
+        "ACL SETUSER b on >p ~ours:* +set +script|load",           /* no EVALSHA */
+        "ACL SETUSER c on >p ~theirs:* +set +evalsha +script|load" /* not this key */
+    };
+    static const char *const names[] = {"a", "b", "c"};
+    struct redis_server server;
+    (void)state;
+    redis_server_start(&server, false, NULL);
+    struct redis *admin = redis_client(server.url);
+    for (size_t i = 0; i < 3; i++) {
+        char text[ERR_TEXT_MAX] = "";
+        assert_int_equal(ask(admin, rights[i]).kind, REDIS_STATUS);
+        struct redis *redis = client_of(&server, names[i]);
+        int64_t until = now_ms() + PATIENCE_MS;
+        while (!redis_is_refused(redis) && now_ms() < until) {
+            assert_int_equal(ask_until(redis, "PING", now_ms() + 20).rc, -ETIMEDOUT);
+        }
+        redis_last_error(redis, text, sizeof text);
+        assert_true(redis_is_refused(redis));
+        assert_non_null(strstr(text, "redis-users.acl"));
+        stop_client(redis);
+    }
+    /* and one with all of them; neither INFO nor CONFIG is among them */
+    assert_int_equal(
+        ask(admin, "ACL SETUSER d on >p ~ours:* +set +evalsha +script|load +ping").kind,
+        REDIS_STATUS);
+    struct redis *redis = client_of(&server, "d");
+    assert_int_equal(ask(redis, "PING").rc, 0);
+    assert_int_equal(ask(admin, "EXISTS ours:trial").integer, 1);
+    stop_client(redis);
+    stop_client(admin);
+    redis_server_stop(&server);
+}
+
 static void redis_start__gives_up_a_handshake_nobody_answers(void **state)
 {
     struct redis_server server;
