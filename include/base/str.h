@@ -36,6 +36,10 @@ void str_add_percent(struct str *s, const char *bytes, size_t n);
  * replaced by U+FFFD. */
 void str_add_json(struct str *s, const char *bytes, size_t n);
 
+/* As a terminal may show it: each control character (also DEL and U+0080 to U+009F)
+ * becomes '?', each byte that is not UTF-8 U+FFFD. For text that others wrote. */
+void str_add_plain(struct str *s, const char *text);
+
 /* Is this well-formed UTF-8 (no surrogates, no overlong forms, at most U+10FFFF)? */
 bool text_is_utf8(const char *bytes, size_t n);
 

@@ -199,6 +199,25 @@ void str_add_json(struct str *s, const char *bytes, size_t n)
     }
 }
 
+void str_add_plain(struct str *s, const char *text)
+{
+    const unsigned char *p = (const unsigned char *)text;
+    size_t n = strlen(text);
+    for (size_t i = 0; i < n;) {
+        size_t len = utf8_len(p + i, n - i);
+        bool c0 = p[i] < 0x20 || p[i] == 0x7F;
+        bool c1 = len == 2 && p[i] == 0xC2 && p[i + 1] < 0xA0;
+        if (len == 0) {
+            str_add(s, "\xEF\xBF\xBD");
+        } else if (c0 || c1) {
+            str_addc(s, '?');
+        } else {
+            str_put(s, p + i, len);
+        }
+        i += len ? len : 1;
+    }
+}
+
 /* --- matching ----------------------------------------------------------------------- */
 
 /* Match c against the set that starts at `set` (after the '['). Returns what follows the

@@ -309,6 +309,19 @@ static void text_parse_int__keeps_to_its_bounds(void **state)
     assert_true(value == INT64_MAX);
 }
 
+static void str__plain_text_moves_no_terminal(void **state)
+{
+    (void)state;
+    struct str s;
+    str_init(&s);
+    str_add_plain(&s, "a\033[31mb\tc\177d\xC2\x9B"
+                      "e\xFF"
+                      "f \xC3\xA9");
+    assert_string_equal(s.data, "a?[31mb?c?d?e\xEF\xBF\xBD"
+                                "f \xC3\xA9");
+    str_release(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
