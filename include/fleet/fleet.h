@@ -32,6 +32,11 @@ struct fleet_target {
     struct metric *breaker_open;
 };
 
+/* Who is told of each batch when its verdicts are final, on the lane's thread: the
+ * history. Must not block; NULL: nobody. Set before the first lane starts. */
+typedef void fleet_settled_fn(void *arg, const struct lane *lane,
+                              const struct batch_of_events *batch);
+
 struct fleet {
     const struct config *config;
     struct http *http;
@@ -45,6 +50,8 @@ struct fleet {
     char *dead_topic;
     void (*rested)(void *arg, struct lane *lane); /* a lane's thread is about to end */
     void *arg;
+    fleet_settled_fn *settled;
+    void *settled_arg;
     /* counters */
     struct metrics *metrics;
     struct metric_family *events_read;     /* topic, partition */

@@ -20,6 +20,7 @@
 #define PARK_FIRST_SEEN "sluice-first-seen"
 #define PARK_NOT_BEFORE "sluice-not-before"
 #define PARK_CUT        "sluice-cut"
+#define PARK_TRIES      "sluice-tries" /* as fleet/tries prints them */
 
 /* Make a batch of n records.
  * records  taken.

@@ -15,6 +15,7 @@
 
 #include "event/event.h"
 #include "fleet/ledger.h"
+#include "fleet/tries.h"
 #include "target/attempt.h"
 #include "target/target.h"
 #include "wire/http.h"
@@ -70,6 +71,7 @@ struct unit {
     int tier;               /* rounds so far in which it was called */
     int attempts;           /* calls that were sent, all rounds */
     int tries;              /* calls that were sent, this round */
+    struct tries story;     /* what became of them */
     int64_t first_seen_wall_ms;
     int64_t hold_until_ms; /* retries end then; 0: no failure yet */
     int64_t next_ms;       /* monotonic: when it wants what its state says */
@@ -114,6 +116,9 @@ struct batch_event {
 };
 
 struct batch_of_events {
+    int64_t opened_wall_ms; /* its first record was taken */
+    int64_t began_wall_ms;  /* it was closed, and its units began */
+    const char *closed_by;  /* "size", "age"; literal */
     struct batch_event *events;
     size_t event_count;
     struct unit *units; /* one array, in event order */

@@ -19,6 +19,12 @@ enum { IDLE_MS = 1000 };
 
 enum closed_by { CLOSED_SIZE, CLOSED_AGE, CLOSED_STOP };
 
+struct taken {
+    size_t count;
+    enum closed_by by;
+    int64_t opened_wall_ms; /* the first record was there */
+};
+
 static bool runs(struct lane *lane)
 {
     return atomic_load(&lane->stop) == LANE_RUN;
@@ -61,16 +67,17 @@ static bool take_first(struct lane *lane)
     return lane->tier_ms == 0 || wait_until_due(lane, lane->held);
 }
 
-/* Up to batch.size records, or what came until batch.age after the first. Returns 0 when
- * told to stop; records taken so far are dropped then, uncounted: they will be delivered
+/* Up to batch.size records, or what came until batch.age after the first. None when told
+ * to stop; records taken so far are dropped then, uncounted: they will be delivered
  * again. */
-static size_t take_batch(struct lane *lane, struct kafka_record **records,
-                         enum closed_by *by)
+static struct taken take_batch(struct lane *lane, struct kafka_record **records)
 {
     const struct config *config = lane->fleet->config;
+    struct taken taken = {0};
     if (!take_first(lane)) {
-        return 0;
+        return taken;
     }
+    taken.opened_wall_ms = now_wall_ms();
     int64_t until_ms = now_ms() + (lane->tier_ms ? 0 : config->batch.age_ms);
     size_t n = 0;
     size_t bytes = lane->held->value_len;
@@ -88,16 +95,17 @@ static size_t take_batch(struct lane *lane, struct kafka_record **records,
         bytes += record->value_len;
         records[n++] = record;
     }
-    *by = n == (size_t)config->batch.size || bytes >= LANE_BATCH_BYTES ? CLOSED_SIZE
-                                                                       : CLOSED_AGE;
+    taken.by = n == (size_t)config->batch.size || bytes >= LANE_BATCH_BYTES ? CLOSED_SIZE
+                                                                            : CLOSED_AGE;
     if (runs(lane)) {
-        return n;
+        taken.count = n;
+        return taken;
     }
     metric_inc(lane->fleet->batches[CLOSED_STOP]);
     while (n > 0) {
         kafka_record_free(records[--n]);
     }
-    return 0;
+    return taken;
 }
 
 /* --- opening --- */
@@ -202,20 +210,28 @@ static void settle(struct lane *lane, struct batch_of_events *batch, int64_t beg
     metric_add(fleet->events_in_flight, -(double)batch->event_count);
     metric_add(fleet->units_in_flight, -(double)batch->unit_count);
     log_batch(lane, batch, settled, totals, began_ms);
+    if (fleet->settled) {
+        fleet->settled(fleet->settled_arg, lane, batch);
+    }
     if (settled > 0) {
         kafka_done(lane->partition, batch->events[settled - 1].record->offset + 1);
     }
 }
 
-static void run_batch(struct lane *lane, struct kafka_record **records, size_t n)
+static void run_batch(struct lane *lane, struct kafka_record **records,
+                      const struct taken *taken)
 {
     const struct fleet *fleet = lane->fleet;
+    size_t n = taken->count;
     int64_t began_ms = now_ms();
     struct batch_of_events batch;
     metric_add(lane->events_read, (double)n);
     metric_add(fleet->events_in_flight, (double)n);
     metric_observe(fleet->batch_events, (double)n);
     intake_open(lane, fleet, lane->partition, records, n, lane->tier_ms == 0, &batch);
+    batch.opened_wall_ms = taken->opened_wall_ms;
+    batch.began_wall_ms = now_wall_ms();
+    batch.closed_by = taken->by == CLOSED_SIZE ? "size" : "age";
     count_opened(fleet, &batch);
     work_run(lane, fleet, &batch);
     metric_observe(fleet->barrier_wait, (double)(now_ms() - began_ms) / 1000);
@@ -237,18 +253,17 @@ static void *lane_main(void *arg)
     struct kafka_record **records =
         mem_array((size_t)config->batch.size, sizeof(struct kafka_record *));
     while (runs(lane)) {
-        enum closed_by by;
         lane_turns(lane);
         lane_waits(lane, LANE_WINDOW);
         if (kafka_await_window(lane->partition, config->batch.window - 1,
                                now_ms() + IDLE_MS)) {
             continue;
         }
-        size_t n = take_batch(lane, records, &by);
-        if (n > 0) {
-            metric_inc(lane->fleet->batches[by]);
+        struct taken taken = take_batch(lane, records);
+        if (taken.count > 0) {
+            metric_inc(lane->fleet->batches[taken.by]);
             atomic_store(&lane->in_batch, true);
-            run_batch(lane, records, n);
+            run_batch(lane, records, &taken);
             atomic_store(&lane->in_batch, false);
         }
     }

@@ -18,7 +18,7 @@
 #include "wire/crypto.h"
 
 enum {
-    OWN_HEADERS = 14,
+    OWN_HEADERS = 15,
     PASSED_HEADERS_MAX = 64,
     PENDING = 1,
     NUMBER_MAX = 24,
@@ -74,6 +74,7 @@ struct parked {
     size_t count;
     char numbers[OWN_HEADERS][NUMBER_MAX];
     struct str value;
+    struct str tries;
     size_t key_len;
     char cut[96];
     char *owned[PASSED_HEADERS_MAX]; /* values that are not as they came */
@@ -92,7 +93,22 @@ static void add_number(struct parked *p, const char *name, int64_t value)
     add_text(p, name, text);
 }
 
-static void add_story(struct parked *p, const struct unit *unit)
+/* What became of each call, for whoever finds the record when Redis has forgotten it. */
+static void add_tries(struct parked *p, const struct fleet *fleet,
+                      const struct unit *unit)
+{
+    const struct kafka_header *before =
+        unit->event->target_name ? kafka_record_header(unit->event->record, PARK_TRIES)
+                                 : NULL;
+    tries_print(before && before->value ? before->value : "", &unit->story,
+                fleet->config->kafka.client_id, &p->tries);
+    if (p->tries.len > 0) {
+        add_text(p, PARK_TRIES, p->tries.data);
+    }
+}
+
+static void add_story(struct parked *p, const struct fleet *fleet,
+                      const struct unit *unit)
 {
     const struct batch_event *be = unit->event;
     bool dead = unit->verdict == VERDICT_DEAD;
@@ -117,6 +133,7 @@ static void add_story(struct parked *p, const struct unit *unit)
     if (!dead && unit->park_after_ms > 0) {
         add_number(p, PARK_NOT_BEFORE, now_wall_ms() + unit->park_after_ms);
     }
+    add_tries(p, fleet, unit);
 }
 
 /* A CloudEvent's source may be a URL, too. */
@@ -152,6 +169,7 @@ static void parked_release(struct parked *p)
         free(p->owned[i]);
     }
     str_release(&p->value);
+    str_release(&p->tries);
 }
 
 /* The beginning, with the size and a hash of the whole. */
@@ -167,14 +185,16 @@ static void cut_value(struct parked *p)
     add_text(p, PARK_CUT, p->cut);
 }
 
-static void parked_init(struct parked *p, const struct unit *unit, enum cut cut)
+static void parked_init(struct parked *p, const struct fleet *fleet,
+                        const struct unit *unit, enum cut cut)
 {
     const struct kafka_record *record = unit->event->record;
     p->count = 0;
     p->owned_count = 0;
     str_init(&p->value);
+    str_init(&p->tries);
     p->key_len = record->key_len;
-    add_story(p, unit);
+    add_story(p, fleet, unit);
     if (cut != CUT_ALL) {
         add_passed(p, record);
     } else if (p->key_len > PARKING_CUT_BYTES) {
@@ -249,7 +269,7 @@ static void send_one(const struct fleet *fleet, struct unit *unit, enum cut cut,
         unit->verdict = VERDICT_DEAD; /* a cut event cannot be tried again */
     }
     const char *topic = choose_topic(fleet, unit);
-    parked_init(&parked, unit, cut);
+    parked_init(&parked, fleet, unit, cut);
     struct kafka_message message = {
         .topic = topic,
         .partition = -1,

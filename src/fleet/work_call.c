@@ -82,6 +82,18 @@ static void recorded(void *arg, int rc)
     unit_end(unit, VERDICT_TRIGGERED, "");
 }
 
+static void keep_try(struct unit *unit)
+{
+    const struct http_call *call = &unit->call;
+    struct try_kept one = {.at_wall_ms = now_wall_ms() - (now_ms() - call->started_ms),
+                           .took_ms = (int32_t)(call->ended_ms - call->started_ms),
+                           .status = call->status};
+    if (unit->result.class != ATTEMPT_DONE) {
+        snprintf(one.reason, sizeof one.reason, "%s", unit->result.reason);
+    }
+    tries_add(&unit->story, &one);
+}
+
 static void count_call(const struct fleet *fleet, const struct unit *unit)
 {
     const struct http_call *call = &unit->call;
@@ -116,6 +128,7 @@ static void ended(struct http_call *call)
     }
     unit->attempts++;
     unit->tries++;
+    keep_try(unit);
     count_call(fleet, unit);
     if (breaker_report(&target->breaker, attempt_is_sick(&unit->result, call),
                        now_ms())) {

@@ -27,6 +27,35 @@ static void lane_stop__a_parked_unit_is_tried_once_when_it_is_due(void **state)
     end();
 }
 
+static void lane_stop__a_parked_record_carries_the_tries_of_all_rounds(void **state)
+{
+    (void)state;
+    static const char *const headers[] = {PARK_TARGET, "a",
+                                          PARK_ROUND,  "1",
+                                          PARK_TRIES,  "1764012127560+9:0:timeout@c-7",
+                                          NULL};
+    begin("    retry: {hold: 10s, backoff: 1ms..5ms}\n", "ci.g.retry.1s", false);
+    answer(0, "/a/x", 1, 503);
+    fake_publish(t.partition, "k", EVENT("1", "x", "c1"), headers);
+    go();
+    assert_true(fake_await_done(t.partition, 1));
+    stop_lane(LANE_NO_STARTS);
+    struct try_kept one;
+    char consumer[TRY_CONSUMER_MAX];
+    const char *tries = fake_sent_header(fake_sent_at(0), PARK_TRIES);
+    assert_non_null(tries);
+    assert_true(tries_next(&tries, &one, consumer));
+    assert_string_equal(one.reason, "timeout");
+    assert_string_equal(consumer, "c-7");
+    assert_true(tries_next(&tries, &one, consumer));
+    assert_int_equal(one.status, 503);
+    assert_string_equal(one.reason, "http_503");
+    assert_true(one.at_wall_ms > 1764012127560);
+    assert_string_equal(consumer, t.config->kafka.client_id);
+    assert_false(tries_next(&tries, &one, consumer));
+    end();
+}
+
 static void lane_stop__a_unit_past_its_budget_is_dead(void **state)
 {
     (void)state;
