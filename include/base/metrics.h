@@ -52,6 +52,11 @@ void metric_observe(struct metric *s, double value);
 /* Of a histogram: how many were observed. */
 double metric_value(const struct metric *s);
 
+/* A histogram's buckets, one more than it has bounds, each with what was observed in it
+ * alone. Returns how many bounds; bounds: borrowed from the registry. Any thread. */
+size_t metric_buckets(const struct metric *s, const double **bounds,
+                      uint64_t counts[METRIC_BUCKETS_MAX + 1]);
+
 /* Have fn called at each write, on the writing thread and with no lock held, before the
  * text is made: to set what is computed. arg must live as long as the registry. */
 void metrics_on_collect(struct metrics *m, void (*fn)(void *arg), void *arg);

@@ -35,4 +35,8 @@ void breaker_unused(struct breaker *b);
 
 bool breaker_is_open(struct breaker *b, int64_t now_ms);
 
+/* In how many ms it will let a probe through: -1 when it is closed, 0 when a probe is due
+ * or runs. */
+int64_t breaker_left_ms(struct breaker *b, int64_t now_ms);
+
 #endif

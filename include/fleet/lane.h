@@ -65,6 +65,12 @@ struct lane {
     /* guarded by mu */
     struct unit *inbox; /* units that came back from the loops, newest first */
 
+    /* for those who look (fleet/view) */
+    atomic_int taken;      /* records of the batch that is filling; 0: none is */
+    atomic_llong since_ms; /* when the present wait, filling or batch began */
+    pthread_mutex_t look;
+    const struct batch_of_events *batch; /* guarded by look: lives while it is here */
+
     /* owned by the worker */
     struct lane *next;
     bool rested; /* guarded by the worker's lock */
@@ -84,5 +90,8 @@ struct unit *lane_take_posted(struct lane *lane); /* the whole list, oldest firs
 /* The thread is alive; what it waits for now. Lane thread. */
 void lane_turns(struct lane *lane);
 void lane_waits(struct lane *lane, enum lane_wait wait);
+
+/* Let others look at the batch from now on, or (NULL) no longer. Lane thread. */
+void lane_shows(struct lane *lane, const struct batch_of_events *batch);
 
 #endif

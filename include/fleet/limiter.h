@@ -71,6 +71,12 @@ int limiter_reserve(struct limiter *limiter, struct limiter_ask *asks, size_t n)
  * schedule is convex. */
 int64_t limiter_slot_ms(const struct limiter_ask *ask, int i);
 
+/* What is measured of a limit: how far in the future grants were (a histogram) and the
+ * tokens last seen. Both NULL when no set has the limit, or without metrics. Any thread.
+ */
+void limiter_measures(struct limiter *limiter, const char *name,
+                      const struct metric **waited, const struct metric **tokens);
+
 /* Give n unused slots back (younger than the grant life). Not waited for. */
 void limiter_refund(struct limiter *limiter, struct limiter_set *set, int n);
 

@@ -9,6 +9,7 @@
 #include "base/metrics.h"
 #include "fleet/config.h"
 #include "fleet/lane.h"
+#include "fleet/view.h"
 
 struct worker;
 
@@ -58,5 +59,31 @@ void worker_status(struct worker *worker, struct worker_status *status);
 /* The poll loop turns, or is not there yet: what a liveness check asks. Never a
  * dependency: an outage must not restart the fleet. */
 bool worker_turns(const struct worker_status *status);
+
+/* All there is to see, at one moment. worker_view_release it. Any thread, until what
+ * worker_on_release was given has returned. */
+struct worker_view {
+    enum kafka_state kafka; /* KAFKA_JOINING also before worker_join */
+    bool redis_answers;
+    bool stopping;
+    int partitions; /* of all topics of the fleet, whoever owns them; 0: not known yet */
+    struct view_lane *lanes;
+    size_t lane_count;
+    struct view_target *targets;
+    size_t target_count;
+    struct view_limit *limits;
+    size_t limit_count;
+    struct view_spread latency; /* from the event's time to the accepted trigger */
+};
+void worker_view(struct worker *worker, struct worker_view *view);
+void worker_view_release(struct worker_view *view);
+
+/* The worker's connection, borrowed until what worker_on_release was given has returned.
+ */
+struct redis *worker_redis(struct worker *worker);
+
+/* Have fn called inside worker_stop, when the lanes are at rest and the group is left,
+ * before Redis and the targets go. One at most; before worker_stop. */
+void worker_on_release(struct worker *worker, void (*fn)(void *arg), void *arg);
 
 #endif

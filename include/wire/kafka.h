@@ -149,6 +149,14 @@ void kafka_done(struct kafka_partition *p, int64_t next_offset);
 int kafka_await_window(struct kafka_partition *p, int batches, int64_t until_ms)
     __attribute__((warn_unused_result));
 
+/* How far behind a partition is, as last seen; -1 where not known. Any thread. */
+struct kafka_lag {
+    int64_t committed; /* as the broker acknowledged */
+    int64_t end;       /* one past the last record, as of the last fetch */
+    int64_t oldest_ms; /* age of the oldest record taken and not committed; 0: all is */
+};
+void kafka_partition_lag(const struct kafka_partition *p, struct kafka_lag *lag);
+
 /* A lane that outlives its assignment keeps the handle alive; the last to let go frees
  * it. */
 void kafka_partition_hold(struct kafka_partition *p);

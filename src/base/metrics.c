@@ -282,6 +282,18 @@ double metric_value(const struct metric *s)
     return (double)count;
 }
 
+size_t metric_buckets(const struct metric *s, const double **bounds,
+                      uint64_t counts[METRIC_BUCKETS_MAX + 1])
+{
+    const struct metric_family *f = s->family;
+    ASSERT(f->type == METRIC_HISTOGRAM);
+    for (size_t i = 0; i <= f->bound_count; i++) {
+        counts[i] = atomic_load_explicit(&s->buckets[i], memory_order_relaxed);
+    }
+    *bounds = f->bounds;
+    return f->bound_count;
+}
+
 /* --- the exposition ----------------------------------------------------------------- */
 
 static void add_escaped(struct str *out, const char *text, bool quotes_too)

@@ -76,3 +76,11 @@ bool breaker_is_open(struct breaker *b, int64_t now_ms)
     MUST(pthread_mutex_unlock(&b->mu));
     return open;
 }
+
+int64_t breaker_left_ms(struct breaker *b, int64_t now_ms)
+{
+    MUST(pthread_mutex_lock(&b->mu));
+    int64_t until_ms = b->open_until_ms;
+    MUST(pthread_mutex_unlock(&b->mu));
+    return until_ms == 0 ? -1 : until_ms > now_ms ? until_ms - now_ms : 0;
+}

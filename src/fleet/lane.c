@@ -22,7 +22,19 @@ void lane_turns(struct lane *lane)
 
 void lane_waits(struct lane *lane, enum lane_wait wait)
 {
-    atomic_store(&lane->wait, (int)wait);
+    bool in_batch = atomic_load(&lane->in_batch);
+    if (atomic_exchange(&lane->wait, (int)wait) != (int)wait && !in_batch) {
+        atomic_store(&lane->since_ms, now_ms());
+    }
+}
+
+void lane_shows(struct lane *lane, const struct batch_of_events *batch)
+{
+    MUST(pthread_mutex_lock(&lane->look));
+    lane->batch = batch;
+    MUST(pthread_mutex_unlock(&lane->look));
+    atomic_store(&lane->taken, 0);
+    atomic_store(&lane->since_ms, now_ms());
 }
 
 void lane_post(struct lane *lane, struct unit *unit)
@@ -93,6 +105,8 @@ struct lane *lane_new(const struct fleet *fleet, struct kafka_partition *partiti
     lane->intake = ctx_new(NULL, NOW_FOREVER);
     waitgroup_init(&lane->wg);
     MUST(pthread_mutex_init(&lane->mu, NULL));
+    MUST(pthread_mutex_init(&lane->look, NULL));
+    atomic_store(&lane->since_ms, now_ms());
     lane_turns(lane);
     return lane;
 }
@@ -103,5 +117,6 @@ void lane_delete(struct lane *lane)
     ctx_free(lane->intake);
     waitgroup_release(&lane->wg);
     MUST(pthread_mutex_destroy(&lane->mu));
+    MUST(pthread_mutex_destroy(&lane->look));
     free(lane);
 }

@@ -83,6 +83,8 @@ static struct taken take_batch(struct lane *lane, struct kafka_record **records)
     size_t bytes = lane->held->value_len;
     records[n++] = lane->held;
     lane->held = NULL;
+    atomic_store(&lane->since_ms, now_ms());
+    atomic_store(&lane->taken, 1);
     while (n < (size_t)config->batch.size && bytes < LANE_BATCH_BYTES) {
         struct kafka_record *record = NULL;
         if (kafka_take(lane->partition, until_ms, &record)) {
@@ -94,6 +96,7 @@ static struct taken take_batch(struct lane *lane, struct kafka_record **records)
         }
         bytes += record->value_len;
         records[n++] = record;
+        atomic_store(&lane->taken, (int)n);
     }
     taken.by = n == (size_t)config->batch.size || bytes >= LANE_BATCH_BYTES ? CLOSED_SIZE
                                                                             : CLOSED_AGE;
@@ -233,6 +236,7 @@ static void run_batch(struct lane *lane, struct kafka_record **records,
     batch.began_wall_ms = now_wall_ms();
     batch.closed_by = taken->by == CLOSED_SIZE ? "size" : "age";
     count_opened(fleet, &batch);
+    lane_shows(lane, &batch);
     work_run(lane, fleet, &batch);
     metric_observe(fleet->barrier_wait, (double)(now_ms() - began_ms) / 1000);
     if (runs(lane)) {
@@ -240,6 +244,7 @@ static void run_batch(struct lane *lane, struct kafka_record **records,
     } else {
         return_unparked(lane, &batch);
     }
+    lane_shows(lane, NULL);
     settle(lane, &batch, began_ms);
     intake_close(&batch);
 }

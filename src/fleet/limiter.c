@@ -43,6 +43,7 @@ static const char penalty_text[] =
 
 struct bucket {
     char *key;
+    char *name; /* NULL: a silence of our own */
     double rate;
     double burst;
     bool shared;
@@ -103,6 +104,7 @@ void limiter_free(struct limiter *limiter)
         struct limiter_set *next = set->next;
         for (size_t i = 0; i < set->n; i++) {
             free(set->buckets[i].key);
+            free(set->buckets[i].name);
         }
         MUST(pthread_mutex_destroy(&set->mu));
         free(set);
@@ -171,6 +173,7 @@ struct limiter_set *limiter_set_new(struct limiter *limiter, const char *name,
         ASSERT(buckets[i].rate_per_s > 0 && buckets[i].burst >= 1);
         all_shared = all_shared && buckets[i].shared;
         set->buckets[i] = (struct bucket){.key = key_of(limiter, "", buckets[i].name),
+                                          .name = mem_strdup(buckets[i].name),
                                           .rate = buckets[i].rate_per_s,
                                           .burst = buckets[i].burst,
                                           .shared = buckets[i].shared};
@@ -185,6 +188,23 @@ struct limiter_set *limiter_set_new(struct limiter *limiter, const char *name,
     limiter->sets = set;
     MUST(pthread_mutex_unlock(&limiter->mu));
     return set;
+}
+
+void limiter_measures(struct limiter *limiter, const char *name,
+                      const struct metric **waited, const struct metric **tokens)
+{
+    *waited = NULL;
+    *tokens = NULL;
+    MUST(pthread_mutex_lock(&limiter->mu));
+    for (struct limiter_set *set = limiter->sets; set && !*waited; set = set->next) {
+        for (size_t i = 0; i < set->n; i++) {
+            if (set->buckets[i].name && strcmp(set->buckets[i].name, name) == 0) {
+                *waited = set->buckets[i].wait;
+                *tokens = set->buckets[i].tokens;
+            }
+        }
+    }
+    MUST(pthread_mutex_unlock(&limiter->mu));
 }
 
 void limiter_fence(struct limiter *limiter)

@@ -4,7 +4,8 @@
  * on as an orphan: its queue is gone, its commits are ignored, it renews and records, and
  * is joined when it has ended.
  *
- * Lock order: the worker's lock is a leaf except that lane_stop may be called under it.
+ * Lock order: the worker's lock is a leaf except that lane_stop and view_lane may be
+ * called under it.
  */
 #include "fleet/worker.h"
 
@@ -40,9 +41,12 @@ struct worker {
     struct kafka_admin *admin;
     struct kafka_consumer *consumer;
     bool redis_checked; /* its eviction policy is known to be right */
+    void (*releasing)(void *arg);
+    void *releasing_arg;
     pthread_mutex_t mu;
     pthread_cond_t rested; /* a lane's thread is about to end */
     /* guarded by mu */
+    int partitions; /* of all topics */
     struct lane *lanes;
     struct lane *orphans;
     bool stopping;
@@ -246,6 +250,9 @@ int worker_find_topics(struct worker *w, int64_t until_ms, struct err *err)
 {
     int rc = topics_ready(w->config, w->admin, until_ms, &w->topics, err);
     if (rc == 0) {
+        MUST(pthread_mutex_lock(&w->mu));
+        w->partitions = w->topics.partitions;
+        MUST(pthread_mutex_unlock(&w->mu));
         warn_retention(w, now_ms() + RETENTION_MS);
         kafka_admin_close(w->admin);
         w->admin = NULL;
@@ -291,8 +298,11 @@ int worker_join(struct worker *w, struct err *err)
         .revoked = on_revoked,
         .arg = w,
     };
-    w->consumer = kafka_consumer_start(&options, err);
-    return w->consumer ? 0 : -EINVAL;
+    struct kafka_consumer *consumer = kafka_consumer_start(&options, err);
+    MUST(pthread_mutex_lock(&w->mu));
+    w->consumer = consumer; /* others look at it under the lock */
+    MUST(pthread_mutex_unlock(&w->mu));
+    return consumer ? 0 : -EINVAL;
 }
 
 /* --- while it runs --- */
@@ -404,6 +414,61 @@ bool worker_turns(const struct worker_status *status)
     return status->poll_age_ms < POLL_AGE_MAX_MS;
 }
 
+/* --- for those who look --- */
+
+static void view_lanes(struct worker *w, struct worker_view *view, int64_t now)
+{
+    MUST(pthread_mutex_lock(&w->mu));
+    view->stopping = w->stopping;
+    view->partitions = w->partitions;
+    view->kafka =
+        w->consumer && !w->stopping ? kafka_consumer_state(w->consumer) : KAFKA_JOINING;
+    size_t n = 0;
+    for (const struct lane *lane = w->lanes; lane; lane = lane->next) {
+        n++;
+    }
+    view->lanes = mem_array(n, sizeof *view->lanes);
+    for (struct lane *lane = w->lanes; lane; lane = lane->next) {
+        view_lane(lane, view->redis_answers, now, &view->lanes[view->lane_count++]);
+    }
+    MUST(pthread_mutex_unlock(&w->mu));
+}
+
+void worker_view(struct worker *w, struct worker_view *view)
+{
+    const struct fleet *f = &w->fleet;
+    int64_t now = now_ms();
+    *view = (struct worker_view){.redis_answers = redis_is_connected(f->redis)};
+    view_lanes(w, view, now);
+    view->targets = mem_array(f->target_count, sizeof *view->targets);
+    for (size_t i = 0; i < f->target_count; i++) {
+        view_target(&f->targets[i], now, &view->targets[view->target_count++]);
+    }
+    view->limits = mem_array(w->config->limit_count, sizeof *view->limits);
+    for (size_t i = 0; i < w->config->limit_count; i++) {
+        view_limit(f, &w->config->limits[i], &view->limits[view->limit_count++]);
+    }
+    view_spread(f->latency, &view->latency);
+}
+
+void worker_view_release(struct worker_view *view)
+{
+    free(view->lanes);
+    free(view->targets);
+    free(view->limits);
+}
+
+struct redis *worker_redis(struct worker *w)
+{
+    return w->fleet.redis;
+}
+
+void worker_on_release(struct worker *w, void (*fn)(void *arg), void *arg)
+{
+    w->releasing = fn;
+    w->releasing_arg = arg;
+}
+
 /* --- stop --- */
 
 static bool drain_lanes(struct worker *w, enum lane_stop how, int64_t until_ms)
@@ -444,6 +509,9 @@ int worker_stop(struct worker *w, int64_t drain_ms)
             "the last commit was not confirmed, its events will be delivered again",
             LEND);
         code = EXIT_AGAIN;
+    }
+    if (w->releasing) {
+        w->releasing(w->releasing_arg);
     }
     if (!rested) {
         LOG(LOG_ERROR, "lanes do not end", LEND);

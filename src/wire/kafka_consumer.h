@@ -57,12 +57,14 @@ struct kafka_partition {
     /* lane thread, until `revoked` returned */
     rd_kafka_queue_t *queue;
 
-    atomic_llong next;         /* the offset expected next; -1: not known yet */
-    atomic_bool woken;         /* nothing more is taken */
-    atomic_bool needs_start;   /* no valid position: the poll thread must give one */
-    atomic_llong committed;    /* as the broker acknowledged; -1: none */
-    atomic_llong open_wall_ms; /* timestamp of the oldest record taken since the last
-                                  done; 0: none */
+    atomic_llong next;           /* the offset expected next; -1: not known yet */
+    atomic_bool woken;           /* nothing more is taken */
+    atomic_bool needs_start;     /* no valid position: the poll thread must give one */
+    atomic_llong committed;      /* as the broker acknowledged; -1: none */
+    atomic_llong end;            /* of the partition; -1: not known yet */
+    atomic_llong oldest_wall_ms; /* of what is not committed; 0: all is; -1: not known */
+    atomic_llong open_wall_ms;   /* timestamp of the oldest record taken since the last
+                                    done; 0: none */
 
     pthread_mutex_t mu;
     pthread_cond_t cond; /* committed moved, or woken */

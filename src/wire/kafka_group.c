@@ -126,6 +126,8 @@ void kafka_group_lag(struct kafka_consumer *c)
         oldest = oldest ? oldest : atomic_load(&p->open_wall_ms);
         int64_t lag = high > committed ? high - committed : 0;
         total += lag;
+        atomic_store(&p->end, high);
+        atomic_store(&p->oldest_wall_ms, lag == 0 ? 0 : oldest > 0 ? oldest : -1);
         metric_set(p->lag_events, (double)lag);
         if (lag == 0) {
             metric_set(p->lag_seconds, 0);

@@ -118,6 +118,8 @@ struct kafka_partition *kafka_partition_new(struct kafka_consumer *c, const char
     atomic_init(&p->refs, 1);
     atomic_init(&p->next, -1);
     atomic_init(&p->committed, -1);
+    atomic_init(&p->end, -1);
+    atomic_init(&p->oldest_wall_ms, -1);
     p->done = -1;
     p->empty_from = -1;
     p->empty_to = -1;
@@ -176,6 +178,15 @@ int kafka_partition_id(const struct kafka_partition *p)
 bool kafka_partition_is_source(const struct kafka_partition *p)
 {
     return p->source;
+}
+
+void kafka_partition_lag(const struct kafka_partition *p, struct kafka_lag *lag)
+{
+    int64_t oldest = atomic_load(&p->oldest_wall_ms);
+    int64_t age_ms = now_wall_ms() - oldest;
+    lag->committed = atomic_load(&p->committed);
+    lag->end = atomic_load(&p->end);
+    lag->oldest_ms = oldest <= 0 ? oldest : age_ms > 0 ? age_ms : 0;
 }
 
 /* --- the position --- */

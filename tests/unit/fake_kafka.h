@@ -273,6 +273,12 @@ bool kafka_partition_is_source(const struct kafka_partition *p)
     return p->source;
 }
 
+void kafka_partition_lag(const struct kafka_partition *p, struct kafka_lag *lag)
+{
+    (void)p;
+    *lag = (struct kafka_lag){.committed = -1, .end = -1, .oldest_ms = -1};
+}
+
 void kafka_partition_hold(struct kafka_partition *p)
 {
     (void)p;
