@@ -176,6 +176,10 @@ const char *config_secret_get(void *config, const char *name);
 /* Effective values with their origin, secrets masked; YAML (which loads again) or JSON.
  */
 void config_show(const struct config *config, bool origin, bool json, struct str *out);
+/* What two workers of one group should have in common, as a short hash: all but the keys
+ * that are each process' own. */
+enum { CONFIG_HASH_LEN = 13 };
+void config_hash(const struct config *config, char hex[CONFIG_HASH_LEN]);
 void config_schema(struct str *out); /* JSON Schema 2020-12 */
 /* A commented sluice.yaml that passes the check. kind: "http", "argocd", "github",
  * "devtron". Returns 0, or -EINVAL with a sentence for another kind. */

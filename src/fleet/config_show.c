@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "wire/crypto.h"
 
 static const char masked[] = "••••••";
 
@@ -277,4 +278,40 @@ void config_show(const struct config *config, bool origin, bool json, struct str
     visit_all(config->settings, hang_value, &w);
     json_print_pretty(w.root, out);
     json_free(w.root);
+}
+
+/* --- the hash --- */
+
+/* Its own name, port and way to log are each process' affair. */
+static bool is_own(const struct option *option)
+{
+    return strcmp(option->key, "kafka.client_id") == 0 ||
+           strcmp(option->key, "http.listen") == 0 || text_starts(option->key, "log.");
+}
+
+static void add_to_hash(void *arg, const struct path *path, const struct setting *setting)
+{
+    struct str *text = arg;
+    if (is_own(setting->option)) {
+        return;
+    }
+    struct yaml_node *value = shown(setting);
+    for (size_t i = 0; i < path->count; i++) {
+        str_addf(text, "%zu:%s ", strlen(path->words[i]), path->words[i]);
+    }
+    config_flow(value, text);
+    str_addc(text, '\n');
+    yaml_node_free(value);
+}
+
+void config_hash(const struct config *config, char hex[CONFIG_HASH_LEN])
+{
+    char whole[CRYPTO_HEX128_LEN];
+    struct str text;
+    str_init(&text);
+    visit_all(config->settings, add_to_hash, &text);
+    const char *const texts[] = {text.data};
+    crypto_hash128_texts(texts, 1, whole);
+    snprintf(hex, CONFIG_HASH_LEN, "%.12s", whole);
+    str_release(&text);
 }
