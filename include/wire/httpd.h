@@ -10,12 +10,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 
 struct httpd;
-/* Lives from the handler's call until it was decided (httpd_reply, reset, hang, trickle),
- * whatever the peer and httpd_stop do meanwhile. */
+/* Lives from the handler's call until it was decided (httpd_reply, stream, reset, hang,
+ * trickle), whatever the peer and httpd_stop do meanwhile. */
 struct httpd_request;
 
 struct httpd_options {
@@ -52,11 +53,31 @@ void httpd_each_header(const struct httpd_request *r,
                        void (*fn)(void *arg, const char *name, const char *value),
                        void *arg);
 
-/* Exactly one of these four per request decides it; any thread, also after httpd_stop.
+/* Exactly one of these five per request decides it; any thread, also after httpd_stop.
  * headers: name, value, name, value, ..., NULL; NULL for none; one with a line break is
  * left out. The body is copied; it is not sent in answer to HEAD. */
 void httpd_reply(struct httpd_request *r, int status, const char *const *headers,
                  const char *body, size_t len);
+
+/* A body that goes on until pull ends it, in chunks of its own. */
+struct httpd_stream {
+    /* Put what comes next at out, at most max bytes. Returns how many; 0: nothing now,
+     * call again after httpd_stream_wake; negative: the end. On a loop thread; must not
+     * block. Never called while the peer does not take what it was given. */
+    ssize_t (*pull)(void *arg, char *out, size_t max);
+    /* The last call, once, whoever ended it: the peer is gone, or pull ended the body, or
+     * the server stops. On a loop thread. Once it returned the request is no more. */
+    void (*closed)(void *arg);
+    void *arg;
+};
+
+/* From inside the handler only. stream: copied. The request may be woken and cut until
+ * `closed` has returned. */
+void httpd_stream(struct httpd_request *r, int status, const char *const *headers,
+                  const struct httpd_stream *stream);
+void httpd_stream_wake(struct httpd_request *r); /* any thread; never blocks */
+/* Close at once, whatever is on its way: for a peer that takes nothing. Any thread. */
+void httpd_stream_cut(struct httpd_request *r);
 
 /* Misbehave, for mock-cd: cut the connection with a reset, or never answer (the request
  * is held until the peer leaves or httpd_stop), or answer with a body that trickles one

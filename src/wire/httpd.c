@@ -18,8 +18,6 @@
 #include "wire/httpd.h"
 
 #include <errno.h>
-#include <microhttpd.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -27,7 +25,7 @@
 #include "base/mem.h"
 #include "base/now.h"
 #include "base/str.h"
-#include "wire/httpd_request.h"
+#include "wire/httpd_inside.h"
 #include "wire/httpd_socket.h"
 #include "wire/httpd_watch.h"
 
@@ -36,20 +34,6 @@ enum {
     DRAIN_BYTES_MAX = 256 * 1024, /* read away past body_max, so that a 413 is seen */
     STACK_BYTES = 512 * 1024,
     POLL_CONNECTIONS_MAX = 256,
-};
-
-struct httpd {
-    /* read-only after start */
-    struct httpd_options options;
-    struct MHD_Daemon *daemon;
-    int port;
-    struct httpd_watch *watch;
-
-    pthread_mutex_t mu;
-    /* guarded by mu */
-    bool stopping;
-    int owners; /* httpd_start's caller and every request */
-    LIST_HEAD(, httpd_request) requests;
 };
 
 /* --- lives --- */
@@ -121,14 +105,14 @@ static void disown_locked(struct httpd_request *r)
 
 /* --- suspended connections --- */
 
-static void resume_locked(struct httpd_request *r)
+void httpd_resume_locked(struct httpd_request *r)
 {
     ASSERT(r->suspended);
     r->suspended = false;
     MHD_resume_connection(r->connection);
 }
 
-static void suspend_locked(struct httpd_request *r)
+void httpd_suspend_locked(struct httpd_request *r)
 {
     r->suspended = true;
     MHD_suspend_connection(r->connection);
@@ -137,17 +121,17 @@ static void suspend_locked(struct httpd_request *r)
 static void hold_locked(struct httpd_request *r)
 {
     r->stage = HELD;
-    suspend_locked(r);
+    httpd_suspend_locked(r);
     httpd_watch_add(r->httpd->watch, r->fd);
 }
 
 /* Hang-ups are rare and requests at most connections_max: a walk will do. */
-static struct httpd_request *held_by_locked(struct httpd *httpd, int fd)
+static struct httpd_request *watched_locked(struct httpd *httpd, int fd)
 {
     struct httpd_request *r;
     LIST_FOREACH(r, &httpd->requests, link)
     {
-        if (r->stage == HELD && r->fd == fd) {
+        if ((r->stage == HELD || r->stream.pull) && r->fd == fd) {
             break;
         }
     }
@@ -160,7 +144,7 @@ static void decide_locked(struct httpd_request *r, enum decision decision)
     r->stage = DECIDED;
     r->decision = decision;
     if (held) {
-        resume_locked(r);
+        httpd_resume_locked(r);
     }
 }
 
@@ -192,10 +176,14 @@ static void on_gone(void *arg, int fd)
 {
     struct httpd *httpd = arg;
     MUST(pthread_mutex_lock(&httpd->mu));
-    struct httpd_request *r = held_by_locked(httpd, fd);
+    struct httpd_request *r = watched_locked(httpd, fd);
     bool tell = false;
     if (r && httpd_socket_is_gone(fd)) {
-        tell = drop_locked(r);
+        if (r->stage == HELD) {
+            tell = drop_locked(r);
+        } else {
+            httpd_stream_cut_locked(r);
+        }
     } else if (r) {
         httpd_watch_add(httpd->watch, fd);
     }
@@ -219,7 +207,7 @@ static int64_t on_alarm(void *arg)
             continue;
         }
         if (r->due_ms <= now) {
-            resume_locked(r);
+            httpd_resume_locked(r);
         } else if (next < 0 || r->due_ms - now < next) {
             next = r->due_ms - now;
         }
@@ -362,6 +350,11 @@ static void on_completed(void *arg, struct MHD_Connection *connection, void **sl
     LIST_REMOVE(r, link);
     r->every_ms = 0;
     r->connection = NULL;
+    if (r->stream.pull) {
+        MUST(pthread_mutex_unlock(&httpd->mu));
+        r->stream.closed(r->stream.arg);
+        MUST(pthread_mutex_lock(&httpd->mu));
+    }
     disown_locked(r);
 }
 
@@ -389,7 +382,7 @@ static ssize_t on_trickle(void *arg, uint64_t at, char *out, size_t max)
         *out = '.';
         n = 1;
     } else {
-        suspend_locked(r);
+        httpd_suspend_locked(r);
         httpd_watch_wake(httpd->watch);
     }
     MUST(pthread_mutex_unlock(&httpd->mu));
@@ -478,7 +471,7 @@ static struct httpd_request *resume_all(struct httpd *httpd)
             r->next_aborted = aborted;
             aborted = r;
         } else if (r->suspended) {
-            resume_locked(r);
+            httpd_resume_locked(r);
         }
     }
     MUST(pthread_mutex_unlock(&httpd->mu));
@@ -507,9 +500,8 @@ int httpd_port(const struct httpd *httpd)
 
 /* --- deciding --- */
 
-/* response: taken; NULL when there is none. */
-static void decide(struct httpd_request *r, enum decision decision, int status,
-                   struct MHD_Response *response, int64_t every_ms)
+void httpd_decide(struct httpd_request *r, enum decision decision, int status,
+                  struct MHD_Response *response, int64_t every_ms)
 {
     MUST(pthread_mutex_lock(&r->httpd->mu));
     ASSERT(!r->response && !r->hung);
@@ -522,20 +514,25 @@ static void decide(struct httpd_request *r, enum decision decision, int status,
     disown_locked(r);
 }
 
-void httpd_reply(struct httpd_request *r, int status, const char *const *headers,
-                 const char *body, size_t len)
+void httpd_add_headers(struct MHD_Response *response, const char *const *headers)
 {
-    struct MHD_Response *response = response_of(body, len);
     for (const char *const *h = headers; h && h[0]; h += 2) {
         /* libmicrohttpd refuses names and values with line breaks: they stay out. */
         (void)MHD_add_response_header(response, h[0], h[1]);
     }
-    decide(r, ANSWER, status, response, 0);
+}
+
+void httpd_reply(struct httpd_request *r, int status, const char *const *headers,
+                 const char *body, size_t len)
+{
+    struct MHD_Response *response = response_of(body, len);
+    httpd_add_headers(response, headers);
+    httpd_decide(r, ANSWER, status, response, 0);
 }
 
 void httpd_reset(struct httpd_request *r)
 {
-    decide(r, RESET, 0, NULL, 0);
+    httpd_decide(r, RESET, 0, NULL, 0);
 }
 
 void httpd_hang(struct httpd_request *r)
@@ -551,7 +548,7 @@ void httpd_trickle(struct httpd_request *r, int status, int64_t every_ms)
     struct MHD_Response *response =
         MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 64, on_trickle, r, NULL);
     ASSERT(response);
-    decide(r, ANSWER, status, response, every_ms);
+    httpd_decide(r, ANSWER, status, response, every_ms);
 }
 
 const char *httpd_library_version(void)

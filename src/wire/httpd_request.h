@@ -9,6 +9,7 @@
 #include <sys/queue.h>
 
 #include "base/str.h"
+#include "wire/httpd.h"
 
 struct MHD_Connection;
 struct MHD_Response;
@@ -49,6 +50,11 @@ struct httpd_request {
     /* a trickling body; guarded by mu */
     int64_t every_ms; /* 0: not one */
     int64_t due_ms;
+
+    struct httpd_stream stream; /* read-only once decided; pull NULL: not one */
+    /* guarded by mu */
+    bool woken; /* since pull was last called */
+    bool cut;
 };
 
 /* Append a name and a value. */
