@@ -39,6 +39,8 @@ static void make_event_counters(struct fleet *f)
     static const double sizes[] = {1, 2, 5, 10, 20, 50, 100, 200, 500, 1000};
     static const double waits[] = {0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
                                    1,     2.5,  5,     10,   30,  60};
+    static const char *const invalid[] = {"bad-json", "bad-utf8", "invalid-field",
+                                          "missing-field", "too-large"};
     f->events_read =
         metrics_family(m, METRIC_COUNTER, "sluice_events_read_total", "topic,partition",
                        "Events taken into a batch", NULL, 0);
@@ -52,6 +54,9 @@ static void make_event_counters(struct fleet *f)
                        NULL, 0);
     f->events_invalid = metrics_family(m, METRIC_COUNTER, "sluice_events_invalid_total",
                                        "reason", "Events that cannot be read", NULL, 0);
+    for (size_t i = 0; i < sizeof invalid / sizeof invalid[0]; i++) {
+        metrics_series(f->events_invalid, invalid[i], NULL, NULL, NULL);
+    }
     f->events_in_flight =
         one(m, METRIC_GAUGE, "sluice_events_in_flight", "Events in open batches");
     f->units_in_flight = one(m, METRIC_GAUGE, "sluice_units_in_flight",
@@ -80,9 +85,9 @@ static void make_unit_counters(struct fleet *f)
                                   0.5,   0.75, 1,     2.5,  5,     7.5, 10};
     static const char *const codes[] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
     static const char *const errors[] = {"timeout", "resolve", "connect", "tls", "reset"};
-    static const char *const dead[] = {"bad-json",        "bad-utf8",   "invalid-field",
-                                       "missing-field",   "conflict",   "template",
-                                       "outcome-unknown", "target-gone"};
+    static const char *const dead[] = {"bad-json",        "bad-utf8",    "invalid-field",
+                                       "missing-field",   "conflict",    "template",
+                                       "outcome-unknown", "target-gone", "too-large"};
     struct metric_family *opened =
         metrics_family(m, METRIC_COUNTER, "sluice_units_opened_total", "target",
                        "Units, event and target, taken to be worked", NULL, 0);
