@@ -8,16 +8,7 @@
 
 #include "base/mem.h"
 #include "base/now.h"
-#include "wire/kafka_lib.h"
-
-enum { STEP_MS = 1000, REQUEST_MS_MAX = 60000 };
-
-struct kafka_admin {
-    rd_kafka_t *rk;
-    rd_kafka_queue_t *queue;
-    bool refused;     /* the caller's thread only: callbacks run in rd_kafka_poll */
-    char reason[256]; /* of the last client error */
-};
+#include "wire/kafka_admin_client.h"
 
 static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 {
@@ -69,7 +60,7 @@ void kafka_admin_close(struct kafka_admin *a)
     }
 }
 
-static int left_ms(int64_t until_ms, int most_ms)
+int kafka_admin_left_ms(int64_t until_ms, int most_ms)
 {
     int64_t left = until_ms - now_ms();
     return left <= 1 ? 1 : left < most_ms ? (int)left : most_ms;
@@ -81,7 +72,8 @@ static int ask_metadata(struct kafka_admin *a, int64_t until_ms,
 {
     for (;;) {
         rd_kafka_resp_err_t code =
-            rd_kafka_metadata(a->rk, 1, NULL, metadata, left_ms(until_ms, STEP_MS));
+            rd_kafka_metadata(a->rk, 1, NULL, metadata,
+                              kafka_admin_left_ms(until_ms, KAFKA_ADMIN_STEP_MS));
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
             return 0;
         }
@@ -128,7 +120,8 @@ static int create_by_asking(struct kafka_admin *a, const char *name, int64_t unt
     rd_kafka_topic_t *topic = rd_kafka_topic_new(a->rk, name, NULL);
     const struct rd_kafka_metadata *md = NULL;
     rd_kafka_resp_err_t code =
-        rd_kafka_metadata(a->rk, 0, topic, &md, left_ms(until_ms, REQUEST_MS_MAX));
+        rd_kafka_metadata(a->rk, 0, topic, &md,
+                          kafka_admin_left_ms(until_ms, KAFKA_ADMIN_REQUEST_MS_MAX));
     bool there =
         code == RD_KAFKA_RESP_ERR_NO_ERROR && md->topic_cnt == 1 && !md->topics[0].err;
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
@@ -147,7 +140,8 @@ static bool has_controller(struct kafka_admin *a, int64_t until_ms)
     if (ask_metadata(a, until_ms, &md, NULL) != 0) {
         return true; /* CreateTopics will say what is wrong */
     }
-    int32_t id = rd_kafka_controllerid(a->rk, left_ms(until_ms, STEP_MS));
+    int32_t id =
+        rd_kafka_controllerid(a->rk, kafka_admin_left_ms(until_ms, KAFKA_ADMIN_STEP_MS));
     bool found = false;
     for (int i = 0; i < md->broker_cnt; i++) {
         found = found || md->brokers[i].id == id;
@@ -180,9 +174,8 @@ static int read_created(rd_kafka_event_t *event, const char *name, bool *created
                    why ? why : rd_kafka_err2str(code));
 }
 
-/* One admin request's options, with the time that is left. */
-static rd_kafka_AdminOptions_t *admin_options(struct kafka_admin *a,
-                                              rd_kafka_admin_op_t op, int ms)
+rd_kafka_AdminOptions_t *kafka_admin_options(struct kafka_admin *a,
+                                             rd_kafka_admin_op_t op, int ms)
 {
     char why[KAFKA_ERROR_TEXT_MAX];
     rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(a->rk, op);
@@ -209,11 +202,11 @@ int kafka_topic_create(struct kafka_admin *a, const char *name, int partitions,
     for (size_t i = 0; config && config[i]; i += 2) {
         rd_kafka_NewTopic_set_config(topic, config[i], config[i + 1]);
     }
-    int ms = left_ms(until_ms, REQUEST_MS_MAX);
+    int ms = kafka_admin_left_ms(until_ms, KAFKA_ADMIN_REQUEST_MS_MAX);
     rd_kafka_AdminOptions_t *options =
-        admin_options(a, RD_KAFKA_ADMIN_OP_CREATETOPICS, ms);
+        kafka_admin_options(a, RD_KAFKA_ADMIN_OP_CREATETOPICS, ms);
     rd_kafka_CreateTopics(a->rk, &topic, 1, options, a->queue);
-    rd_kafka_event_t *event = rd_kafka_queue_poll(a->queue, ms + STEP_MS);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(a->queue, ms + KAFKA_ADMIN_STEP_MS);
     int rc;
     if (!event) {
         rc = err_set(err, -ETIMEDOUT, "topic %s: the broker did not answer", name);
@@ -260,11 +253,11 @@ int kafka_topic_config(struct kafka_admin *a, const char *topic, const char *nam
     }
     rd_kafka_ConfigResource_t *resource =
         rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
-    int ms = left_ms(until_ms, REQUEST_MS_MAX);
+    int ms = kafka_admin_left_ms(until_ms, KAFKA_ADMIN_REQUEST_MS_MAX);
     rd_kafka_AdminOptions_t *options =
-        admin_options(a, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, ms);
+        kafka_admin_options(a, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, ms);
     rd_kafka_DescribeConfigs(a->rk, &resource, 1, options, a->queue);
-    rd_kafka_event_t *event = rd_kafka_queue_poll(a->queue, ms + STEP_MS);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(a->queue, ms + KAFKA_ADMIN_STEP_MS);
     int rc;
     if (!event) {
         rc = err_set(err, -ETIMEDOUT, "topic %s: the broker did not answer", topic);
@@ -287,7 +280,8 @@ int kafka_topic_range(struct kafka_admin *a, const char *topic, int partition,
 {
     rd_kafka_resp_err_t code =
         rd_kafka_query_watermark_offsets(a->rk, topic, partition, first, end,
-                                         left_ms(until_ms, REQUEST_MS_MAX));
+                                         kafka_admin_left_ms(until_ms,
+                                                             KAFKA_ADMIN_REQUEST_MS_MAX));
     rd_kafka_poll(a->rk, 0);
     return code == RD_KAFKA_RESP_ERR_NO_ERROR
                ? 0

@@ -27,6 +27,10 @@ int kafka_errno(rd_kafka_resp_err_t code);
 bool kafka_is_refusal(rd_kafka_resp_err_t code);
 bool kafka_refuses(rd_kafka_resp_err_t code, const char *sentence);
 
+/* A message as a record of our own, in one block: a held librdkafka message would pin its
+ * whole fetch buffer. Returns owned (kafka_record_free). */
+struct kafka_record *kafka_record_copy(const rd_kafka_message_t *message);
+
 /* rd_kafka_destroy_flags in a helper thread, waited for at most KAFKA_DESTROY_MS: it can
  * hang for ever
  * (#3796, #4362). Returns false when it did not end; the client is then left behind, for
