@@ -3,7 +3,7 @@
  * by a deadline. Any thread, one call at a time for each client.
  *
  * librdkafka's mock cluster answers offsets and ends. It knows no members
- * (kafka_group_describe: -EIO), moves nothing (kafka_group_move: -EIO), and answers every
+ * (kafka_members_ask: -EIO), moves nothing (kafka_group_move: -EIO), and answers every
  * look-up by time with "none": that cannot be told from a topic without later records. */
 #ifndef WIRE_KAFKA_GROUPS_H
 #define WIRE_KAFKA_GROUPS_H
@@ -18,17 +18,17 @@ struct kafka_member {
     int partitions; /* assigned to it, of all topics */
 };
 
-struct kafka_group {
+struct kafka_members {
     char state[32]; /* "Stable", "Empty", "Dead": no such group, ... */
-    struct kafka_member *members;
-    size_t member_count;
+    struct kafka_member *items;
+    size_t count;
 };
 
 /* Who is in a group. One that nobody knows is "Dead", without members.
- * group_out: kafka_group_release. Returns 0, -ETIMEDOUT, -EACCES, -EIO. */
-int kafka_group_describe(struct kafka_admin *admin, const char *group, int64_t until_ms,
-                         struct kafka_group *group_out, struct err *err);
-void kafka_group_release(struct kafka_group *group);
+ * members: kafka_members_release. Returns 0, -ETIMEDOUT, -EACCES, -EIO. */
+int kafka_members_ask(struct kafka_admin *admin, const char *group, int64_t until_ms,
+                      struct kafka_members *members, struct err *err);
+void kafka_members_release(struct kafka_members *group);
 
 /* The committed offset of partitions 0 to n-1: the next to be worked, or KAFKA_NO_OFFSET.
  * Returns 0, -ETIMEDOUT, -ENOENT, -EACCES, -EIO. */

@@ -31,7 +31,7 @@ void kafka_reader_close(struct kafka_reader *reader);
 /* The next record.
  * partition, record  out: where it stands; returns owned (kafka_record_free).
  * Returns 0, -EPIPE at the end of all spans, or with a sentence -ETIMEDOUT at until_ms,
- * -ENOENT (no such topic or partition), -EACCES, -EIO. */
+ * -EACCES, -EIO. A partition that is not there never answers. */
 int kafka_reader_next(struct kafka_reader *reader, int64_t until_ms, int *partition,
                       struct kafka_record **record, struct err *err)
     __attribute__((warn_unused_result));

@@ -33,7 +33,7 @@ static rd_kafka_event_t *answer(struct kafka_admin *a, const char *what, int ms,
 
 /* --- members --- */
 
-static int read_group(const rd_kafka_event_t *event, struct kafka_group *group,
+static int read_group(const rd_kafka_event_t *event, struct kafka_members *group,
                       struct err *err)
 {
     size_t n = 0;
@@ -50,15 +50,15 @@ static int read_group(const rd_kafka_event_t *event, struct kafka_group *group,
     snprintf(group->state, sizeof group->state, "%s",
              rd_kafka_consumer_group_state_name(
                  rd_kafka_ConsumerGroupDescription_state(found[0])));
-    group->member_count = rd_kafka_ConsumerGroupDescription_member_count(found[0]);
-    group->members = mem_array(group->member_count + 1, sizeof *group->members);
-    for (size_t i = 0; i < group->member_count; i++) {
+    group->count = rd_kafka_ConsumerGroupDescription_member_count(found[0]);
+    group->items = mem_array(group->count + 1, sizeof *group->items);
+    for (size_t i = 0; i < group->count; i++) {
         const rd_kafka_MemberDescription_t *from =
             rd_kafka_ConsumerGroupDescription_member(found[0], i);
         const rd_kafka_topic_partition_list_t *has = rd_kafka_MemberAssignment_partitions(
             rd_kafka_MemberDescription_assignment(from));
         const char *host = rd_kafka_MemberDescription_host(from);
-        struct kafka_member *to = &group->members[i];
+        struct kafka_member *to = &group->items[i];
         snprintf(to->client_id, sizeof to->client_id, "%s",
                  rd_kafka_MemberDescription_client_id(from));
         snprintf(to->host, sizeof to->host, "%s", host[0] == '/' ? host + 1 : host);
@@ -67,10 +67,10 @@ static int read_group(const rd_kafka_event_t *event, struct kafka_group *group,
     return 0;
 }
 
-int kafka_group_describe(struct kafka_admin *a, const char *name, int64_t until_ms,
-                         struct kafka_group *group, struct err *err)
+int kafka_members_ask(struct kafka_admin *a, const char *name, int64_t until_ms,
+                      struct kafka_members *group, struct err *err)
 {
-    *group = (struct kafka_group){0};
+    *group = (struct kafka_members){0};
     int ms = kafka_admin_left_ms(until_ms, KAFKA_ADMIN_REQUEST_MS_MAX);
     rd_kafka_AdminOptions_t *options =
         kafka_admin_options(a, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS, ms);
@@ -88,10 +88,10 @@ int kafka_group_describe(struct kafka_admin *a, const char *name, int64_t until_
     return rc;
 }
 
-void kafka_group_release(struct kafka_group *group)
+void kafka_members_release(struct kafka_members *group)
 {
-    free(group->members);
-    *group = (struct kafka_group){0};
+    free(group->items);
+    *group = (struct kafka_members){0};
 }
 
 /* --- a group's offsets --- */
