@@ -13,7 +13,7 @@ static int add(struct topic_plan *plan, enum topic_kind kind, int partitions,
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
     struct topic_plan_item *item = &plan->items[plan->count];
     if (plan->count == TOPIC_PLAN_MAX) {
-        return err_set(err, -EINVAL, "more than %d retry delays", TOPIC_PLAN_MAX - 2);
+        return err_set(err, -EINVAL, "more than %d retry delays", TOPIC_PLAN_MAX - 3);
     }
     if (strlen(name) > TOPIC_NAME_MAX) {
         return err_set(err, -EINVAL, "topic name \"%.40s...\" is longer than %d bytes",
@@ -32,6 +32,14 @@ static int add(struct topic_plan *plan, enum topic_kind kind, int partitions,
     return 0;
 }
 
+static int add_retry(struct topic_plan *plan, const char *topic, const char *group,
+                     const char *delay, struct err *err)
+{
+    char name[2 * TOPIC_NAME_MAX];
+    snprintf(name, sizeof name, "%s.%s.retry.%s", topic, group, delay);
+    return add(plan, TOPIC_RETRY, TOPICS_SIDE_PARTITIONS, name, err);
+}
+
 int topic_plan_make(struct topic_plan *plan, const char *topic, const char *group,
                     const char *const *delays, size_t delay_count, int partitions,
                     struct err *err)
@@ -39,9 +47,15 @@ int topic_plan_make(struct topic_plan *plan, const char *topic, const char *grou
     char name[2 * TOPIC_NAME_MAX];
     plan->count = 0;
     int rc = add(plan, TOPIC_SOURCE, partitions, topic, err);
+    bool among = false;
+    for (size_t i = 0; i < delay_count; i++) {
+        among = among || strcmp(delays[i], CONFIG_REDRIVE_DELAY) == 0;
+    }
+    if (rc == 0 && !among) {
+        rc = add_retry(plan, topic, group, CONFIG_REDRIVE_DELAY, err);
+    }
     for (size_t i = 0; i < delay_count && rc == 0; i++) {
-        snprintf(name, sizeof name, "%s.%s.retry.%s", topic, group, delays[i]);
-        rc = add(plan, TOPIC_RETRY, TOPICS_SIDE_PARTITIONS, name, err);
+        rc = add_retry(plan, topic, group, delays[i], err);
     }
     if (rc == 0) {
         snprintf(name, sizeof name, "%s.%s.dlq", topic, group);

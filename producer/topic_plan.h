@@ -1,5 +1,5 @@
-/* Which topics a group needs and how they are to be: the source, a retry topic per delay,
- * the dead-letter topic. Pure. One thread. */
+/* Which topics a group needs and how they are to be: the source, a retry topic per delay
+ * and one for what operators send again, the dead-letter topic. Pure. One thread. */
 #ifndef PRODUCER_TOPIC_PLAN_H
 #define PRODUCER_TOPIC_PLAN_H
 
@@ -10,7 +10,7 @@
 #include "base/err.h"
 
 enum {
-    TOPIC_PLAN_MAX = 10, /* CONFIG_TIERS_MAX and the two others */
+    TOPIC_PLAN_MAX = 11, /* CONFIG_TIERS_MAX and the three others */
     TOPIC_NAME_MAX = 249,
 };
 

@@ -22,7 +22,12 @@ enum event_format {
 };
 const char *event_format_name(enum event_format format);
 
-enum { EVENT_ID_MAX = 512, EVENT_FIELD_MAX = 4096, EVENT_VALUE_MAX = 4 * 1024 * 1024 };
+enum {
+    EVENT_ID_MAX = 512,
+    EVENT_AGAIN_MAX = 32,
+    EVENT_FIELD_MAX = 4096,
+    EVENT_VALUE_MAX = 4 * 1024 * 1024
+};
 
 /* Input: a record without Kafka. Header values may hold any bytes. */
 struct event_header {
@@ -54,6 +59,8 @@ struct event {
     char identity[33];    /* hash of source and id */
     char content[33]; /* hash of the deploy fields: app repo branch commit image digest
                          pipeline run */
+    char again[EVENT_AGAIN_MAX]; /* "", or the task that sends it although it was
+                                    triggered: event_send_again */
 };
 
 enum event_outcome {
@@ -79,6 +86,10 @@ struct event_reason {
 enum event_outcome event_decode(const struct event_input *input, struct event *ev,
                                 struct event_reason *reason);
 void event_release(struct event *ev);
+
+/* Make it another event than the one that was triggered, once for each task: the identity
+ * and the idempotency key are of both. */
+void event_send_again(struct event *ev, const char *task);
 
 /* All faults of one record, for `validate`: calls fn per fault, roughly in document
  * order. Returns their number. A record that is not ours has none. */

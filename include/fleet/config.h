@@ -187,6 +187,10 @@ int config_scaffold(const char *kind, struct str *out, struct err *err);
 
 /* Topic names; the text is owned by the caller (free). */
 char *config_retry_topic(const struct config *config, size_t tier);
+/* Where units wait that an operator sends again, CONFIG_REDRIVE_DELAY. What is deferred
+ * goes there only when that delay is configured, too. */
+#define CONFIG_REDRIVE_DELAY "1s"
+char *config_redrive_topic(const struct config *config);
 char *config_dead_topic(const struct config *config);
 
 #endif

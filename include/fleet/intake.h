@@ -21,6 +21,12 @@
 #define PARK_NOT_BEFORE "sluice-not-before"
 #define PARK_CUT        "sluice-cut"
 #define PARK_TRIES      "sluice-tries" /* as fleet/tries prints them */
+/* Of what an operator sent again; they stay on it when it is parked once more. */
+#define PARK_REDRIVE       "sluice-redrive"       /* the task: r-0031 */
+#define PARK_REDRIVE_OF    "sluice-redrive-of"    /* dead letter: <partition>:<offset> */
+#define PARK_REDRIVE_COUNT "sluice-redrive-count" /* how often so far */
+#define PARK_REPLAY_OF     "sluice-replay-of"     /* event: <partition>:<offset> */
+#define PARK_RESEND        "sluice-resend" /* the task; although it was triggered */
 
 /* Make a batch of n records.
  * records  taken.

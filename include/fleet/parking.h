@@ -14,6 +14,11 @@ enum { PARKING_LAST_MS = 1000, PARKING_RETRY_MS = 500, PARKING_CUT_BYTES = 16 * 
 void parking_park(struct lane *lane, const struct fleet *fleet,
                   struct batch_of_events *batch);
 
+/* The round the ledger is told of a unit that was parked in that round. A dead letter
+ * lies above every deferred one, and above itself when it was sent again and died again.
+ * Pure. */
+int parking_round(int round, enum verdict verdict);
+
 /* The tier a unit goes to that was called in so many rounds before this one, at least so
  * long from now; SIZE_MAX: its budget does not reach. One that was not called in this
  * round (the breaker was open) has not earned a longer wait than last time. Pure. */

@@ -2,7 +2,8 @@
  *
  * The source topic belongs to whoever publishes and is never made here. Retry topics are
  * delay tiers with broker time (due = append time + tier) and room for larger records
- * than the source; they and the dead-letter topic are ours. */
+ * than the source; one more, of CONFIG_REDRIVE_DELAY, takes what operators send again.
+ * They and the dead-letter topic are ours. */
 #ifndef FLEET_TOPICS_H
 #define FLEET_TOPICS_H
 

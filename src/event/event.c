@@ -210,6 +210,15 @@ void event_release(struct event *ev)
     ev->doc = NULL;
 }
 
+void event_send_again(struct event *ev, const char *task)
+{
+    const char *texts[] = {ev->identity, task};
+    char identity[CRYPTO_HEX128_LEN];
+    crypto_hash128_texts(texts, 2, identity);
+    memcpy(ev->identity, identity, sizeof ev->identity);
+    snprintf(ev->again, sizeof ev->again, "%s", task);
+}
+
 size_t event_validate(const struct event_input *input,
                       void (*fn)(void *arg, const char *pointer, const char *text),
                       void *arg)

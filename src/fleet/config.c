@@ -340,14 +340,23 @@ const char *config_path(const struct config *config)
     return config->settings->path;
 }
 
-char *config_retry_topic(const struct config *config, size_t tier)
+static char *topic_of_delay(const struct config *config, const char *delay)
 {
     struct str out;
-    ASSERT(tier < config->retry.tier_count);
     str_init(&out);
-    str_addf(&out, "%s.%s.retry.%s", config->kafka.topic, config->kafka.group,
-             config->retry.tier_names[tier]);
+    str_addf(&out, "%s.%s.retry.%s", config->kafka.topic, config->kafka.group, delay);
     return str_take(&out);
+}
+
+char *config_retry_topic(const struct config *config, size_t tier)
+{
+    ASSERT(tier < config->retry.tier_count);
+    return topic_of_delay(config, config->retry.tier_names[tier]);
+}
+
+char *config_redrive_topic(const struct config *config)
+{
+    return topic_of_delay(config, CONFIG_REDRIVE_DELAY);
 }
 
 char *config_dead_topic(const struct config *config)

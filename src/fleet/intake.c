@@ -75,6 +75,10 @@ static enum event_outcome decode(struct batch_event *be)
     enum event_outcome outcome = event_decode(&input, &be->event, &be->why);
     be->decoded = true;
     free(headers);
+    const struct kafka_header *again = kafka_record_header(r, PARK_RESEND);
+    if (be->target_name && again && again->value && outcome == EVENT_OK) {
+        event_send_again(&be->event, again->value);
+    }
     return outcome;
 }
 

@@ -19,6 +19,7 @@
 
 enum {
     OWN_HEADERS = 15,
+    LINEAGE_HEADERS = 5,
     PASSED_HEADERS_MAX = 64,
     PENDING = 1,
     NUMBER_MAX = 24,
@@ -38,6 +39,12 @@ size_t parking_tier(const struct config *config, const struct config_target *tar
     }
     return age_ms + config->retry.tiers_ms[tier] > target->retry_budget_ms ? SIZE_MAX
                                                                            : tier;
+}
+
+int parking_round(int round, enum verdict verdict)
+{
+    int next = round + 1;
+    return verdict == VERDICT_DEAD && next < LEDGER_DEAD_ROUND ? LEDGER_DEAD_ROUND : next;
 }
 
 static bool must_park(const struct unit *unit)
@@ -70,7 +77,7 @@ enum cut {
 };
 
 struct parked {
-    struct kafka_header headers[OWN_HEADERS + PASSED_HEADERS_MAX];
+    struct kafka_header headers[OWN_HEADERS + LINEAGE_HEADERS + PASSED_HEADERS_MAX];
     size_t count;
     char numbers[OWN_HEADERS][NUMBER_MAX];
     struct str value;
@@ -136,6 +143,20 @@ static void add_story(struct parked *p, const struct fleet *fleet,
     add_tries(p, fleet, unit);
 }
 
+/* Where it came from, when an operator sent it again. */
+static void add_lineage(struct parked *p, const struct kafka_record *record)
+{
+    static const char *const names[LINEAGE_HEADERS] = {PARK_REDRIVE, PARK_REDRIVE_OF,
+                                                       PARK_REDRIVE_COUNT, PARK_REPLAY_OF,
+                                                       PARK_RESEND};
+    for (size_t i = 0; i < LINEAGE_HEADERS; i++) {
+        const struct kafka_header *h = kafka_record_header(record, names[i]);
+        if (h && h->value) {
+            p->headers[p->count++] = *h;
+        }
+    }
+}
+
 /* A CloudEvent's source may be a URL, too. */
 static struct kafka_header clean(struct parked *p, const struct kafka_header *header)
 {
@@ -195,6 +216,9 @@ static void parked_init(struct parked *p, const struct fleet *fleet,
     str_init(&p->tries);
     p->key_len = record->key_len;
     add_story(p, fleet, unit);
+    if (unit->event->target_name) {
+        add_lineage(p, record);
+    }
     if (cut != CUT_ALL) {
         add_passed(p, record);
     } else if (p->key_len > PARKING_CUT_BYTES) {
@@ -340,8 +364,7 @@ static void acknowledged(const struct fleet *fleet, struct round_of_parking *r,
      * holder. */
     if (unit->claimed) {
         r->entries[r->parked] = &unit->entry;
-        r->rounds[r->parked++] =
-            unit->verdict == VERDICT_DEAD ? LEDGER_DEAD_ROUND : unit->round + 1;
+        r->rounds[r->parked++] = parking_round(unit->round, unit->verdict);
     }
 }
 

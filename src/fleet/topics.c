@@ -69,14 +69,32 @@ static int create(struct kafka_admin *admin, const char *name, const char *const
     return 0;
 }
 
+/* The retry topics there must be: of every tier, and the one for what is sent again,
+ * which may be one of them. */
+static size_t own_retry_count(const struct config *config)
+{
+    for (size_t i = 0; i < config->retry.tier_count; i++) {
+        if (strcmp(config->retry.tier_names[i], CONFIG_REDRIVE_DELAY) == 0) {
+            return config->retry.tier_count;
+        }
+    }
+    return config->retry.tier_count + 1;
+}
+
+static char *own_retry_topic(const struct config *config, size_t i)
+{
+    return i < config->retry.tier_count ? config_retry_topic(config, i)
+                                        : config_redrive_topic(config);
+}
+
 /* Create what of ours is missing. created: out: at least one was. */
 static int create_missing(const struct config *config, struct kafka_admin *admin,
                           const struct kafka_topic *found, size_t n, int64_t until_ms,
                           bool *created, struct err *err)
 {
     int rc = 0;
-    for (size_t tier = 0; tier < config->retry.tier_count && !rc; tier++) {
-        char *name = config_retry_topic(config, tier);
+    for (size_t i = 0; i < own_retry_count(config) && !rc; i++) {
+        char *name = own_retry_topic(config, i);
         if (!find(found, n, name)) {
             *created = true;
             rc = create(admin, name, topics_retry_config(), until_ms, err);
@@ -104,8 +122,8 @@ static bool all_known(const struct config *config, const struct kafka_topic *fou
                       size_t n, struct err *err)
 {
     bool all = true;
-    for (size_t tier = 0; tier < config->retry.tier_count && all; tier++) {
-        char *name = config_retry_topic(config, tier);
+    for (size_t i = 0; i < own_retry_count(config) && all; i++) {
+        char *name = own_retry_topic(config, i);
         all = find(found, n, name) != NULL;
         if (!all) {
             err_set(err, -ETIMEDOUT, "topic %s is made, the broker does not know it yet",

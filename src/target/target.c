@@ -299,20 +299,29 @@ static int put_own_headers(struct making *m)
     return 0;
 }
 
-/* "<target>/<event id>". '%' is encoded too, so that no two ids become one key. */
+static void put_key_text(struct making *m, const char *text)
+{
+    for (; text != NULL && *text != '\0'; text++) {
+        unsigned char c = (unsigned char)*text;
+        if (c > 0x20 && c < 0x7f && c != '%') {
+            str_addc(m->out, *text);
+        } else {
+            str_add_percent(m->out, text, 1);
+        }
+    }
+}
+
+/* "<target>/<event id>", and "/<task>" of what is sent again on purpose. '%' is encoded
+ * too, so that no two ids become one key. */
 static void put_idempotency_key(struct making *m)
 {
-    const char *id = m->ev->fields[EVENT_ID];
     begin_header(m, "idempotency-key");
     str_add(m->out, m->t->name);
     str_addc(m->out, '/');
-    for (; id != NULL && *id != '\0'; id++) {
-        unsigned char c = (unsigned char)*id;
-        if (c > 0x20 && c < 0x7f && c != '%') {
-            str_addc(m->out, *id);
-        } else {
-            str_add_percent(m->out, id, 1);
-        }
+    put_key_text(m, m->ev->fields[EVENT_ID]);
+    if (m->ev->again[0] != '\0') {
+        str_addc(m->out, '/');
+        put_key_text(m, m->ev->again);
     }
     end_text(m);
 }

@@ -113,6 +113,73 @@ static void lane_corners__a_crash_after_parking_parks_once(void **state)
     end();
 }
 
+/* A record of the topic that operators send again to. */
+static void send_again(const char *const *headers)
+{
+    if (!t.partition->source) {
+        stop_lane(LANE_NO_STARTS);
+        assign_anew();
+    }
+    t.partition->topic = "ci.g.retry.1s";
+    t.partition->source = false;
+    fake_publish(t.partition, "k", EVENT("1", "x", "c1"), headers);
+    go();
+    assert_true(fake_await_done(t.partition, 1));
+}
+
+static void lane_corners__a_redriven_letter_may_die_and_be_redriven_again(void **state)
+{
+    (void)state;
+    static const char *const once[] = {PARK_TARGET,     "a",   PARK_ROUND, "1000000",
+                                       PARK_REDRIVE_OF, "0:5", NULL};
+    static const char *const twice[] = {PARK_TARGET, "a", PARK_ROUND, "1000001", NULL};
+    begin("", "ci", true);
+    answer(0, "/a/x", 2, 404, 404);
+    fake_publish(t.partition, "k", EVENT("1", "x", "c1"), NULL);
+    go();
+    assert_true(fake_await_done(t.partition, 1));
+    stop_lane(LANE_NO_STARTS);
+    assign_anew();
+    send_again(once);
+    assert_int_equal(calls(), 2);
+    const struct fake_sent *sent = fake_sent_at(1);
+    assert_non_null(sent);
+    assert_string_equal(fake_sent_header(sent, PARK_ROUND), "1000001");
+    assert_string_equal(fake_sent_header(sent, PARK_REDRIVE_OF), "0:5");
+    send_again(once); /* delivered twice: it lies dead above that */
+    assert_int_equal(calls(), 2);
+    answer(0, "/a/x", 1, 202);
+    send_again(twice);
+    assert_int_equal(calls(), 3);
+    assert_int_equal(count_units("a", VERDICT_TRIGGERED), 1);
+    end();
+}
+
+static void lane_corners__sent_again_on_purpose_it_triggers_once_more(void **state)
+{
+    (void)state;
+    static const char *const headers[] = {PARK_TARGET, "a",      PARK_ROUND, "1",
+                                          PARK_RESEND, "r-0007", NULL};
+    begin("", "ci", true);
+    fake_publish(t.partition, "k", EVENT("1", "x", "c1"), headers);
+    go(); /* a publisher's header does nothing on the source topic */
+    assert_true(fake_await_done(t.partition, 1));
+    assert_int_equal(calls(), 1);
+    stop_lane(LANE_NO_STARTS);
+    assign_anew();
+    fake_publish(t.partition, "k", EVENT("1", "x", "c1"), NULL);
+    go();
+    assert_true(fake_await_done(t.partition, 1));
+    assert_int_equal(calls(), 1);
+    stop_lane(LANE_NO_STARTS);
+    assign_anew();
+    send_again(headers);
+    assert_int_equal(calls(), 2);
+    send_again(headers);
+    assert_int_equal(calls(), 2);
+    end();
+}
+
 static void lane_corners__a_crash_after_a_dead_letter_leaves_one(void **state)
 {
     (void)state;

@@ -57,6 +57,17 @@ static void parking_tier__ends_where_the_budget_does_not_reach(void **state)
     assert_true(tier(0, 0, 2 * HOUR) == SIZE_MAX);
 }
 
+static void parking_round__rises_each_time_it_dies(void **state)
+{
+    (void)state;
+    assert_int_equal(parking_round(0, VERDICT_DEFERRED), 1);
+    assert_int_equal(parking_round(3, VERDICT_DEAD), LEDGER_DEAD_ROUND);
+    assert_int_equal(parking_round(LEDGER_DEAD_ROUND, VERDICT_DEFERRED),
+                     LEDGER_DEAD_ROUND + 1);
+    assert_int_equal(parking_round(LEDGER_DEAD_ROUND, VERDICT_DEAD),
+                     LEDGER_DEAD_ROUND + 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {

@@ -166,6 +166,21 @@ static void target__makes_a_request(void **state)
     drop(&d);
 }
 
+static void target__keys_what_is_sent_again_by_its_task(void **state)
+{
+    (void)state;
+    struct target_options o = simple();
+    struct target *t = target_new(&o, known, NULL, NULL);
+    struct decoded d = decode_text(value);
+    struct target_request request;
+    event_send_again(&d.ev, "r-0007");
+    assert_int_equal(target_request_make(t, &d.ev, 1, secret, NULL, &request, NULL), 0);
+    assert_string_equal(header(&request, "idempotency-key"), "gh/e%201%25%C3%A9/r-0007");
+    target_request_release(&request);
+    drop(&d);
+    target_free(t);
+}
+
 static void target__lets_configuration_win_over_added_headers(void **state)
 {
     (void)state;
