@@ -16,6 +16,8 @@ import shlex
 import subprocess
 import sys
 
+import lint_compose
+
 # Each room with the rooms it may look into, beside itself (design: "Rooms and floors").
 ROOMS = {
     "base": [],
@@ -283,7 +285,8 @@ def rule_tidy(tree):
 
 RULES = {
     "rooms": rule_rooms, "circles": rule_circles, "doors": rule_doors, "banned": rule_banned, "sizes": rule_sizes,
-    "twins": rule_twins, "guards": rule_guards, "paths": rule_paths, "format": rule_format, "tidy": rule_tidy,
+    "twins": rule_twins, "guards": rule_guards, "paths": rule_paths, "compose": lint_compose.rule_compose,
+    "format": rule_format, "tidy": rule_tidy,
 }
 
 

@@ -24,7 +24,25 @@ GOOD = {
     "src/fleet/lane.c": "#include \"fleet/lane.h\"\n",
     "consumer/main.c": "#include \"fleet/lane.h\"\n\nint main(void)\n{\n    return 0;\n}\n",
 }
-NO_FAULT_RULES = ["rooms", "circles", "doors", "banned", "sizes", "twins", "guards", "paths"]
+NO_FAULT_RULES = ["rooms", "circles", "doors", "banned", "sizes", "twins", "guards", "paths", "compose"]
+
+COMPOSE = """x-app: &app
+  restart: unless-stopped
+  healthcheck:
+    test: ["CMD", "true"]
+services:
+  redis:
+    restart: unless-stopped
+    healthcheck: {test: ["CMD", "true"]}
+  topics:
+    restart: "no"
+  consumer:
+    <<: *app
+    stop_grace_period: 45s
+volumes:
+  data: {}
+"""
+SLUICE = "kafka:\n  topic: t\nstop: {drain: 10s, grace: 25s}  # bounded\nhttp: {}\n"
 
 # rule, what is broken: file and its new text (None: removed)
 BROKEN = [
@@ -47,6 +65,12 @@ BROKEN = [
     ("twins", {"src/fleet/lane.c": '#include "base/err.h"\n#include "fleet/lane.h"\n'}),
     ("guards", {"include/base/err.h": "int err_one(void);\n"}),
     ("paths", {"README.md": "see /wor" + "k/main\n"}),
+    ("compose", {"compose/compose.yaml": COMPOSE.replace("45s", "27s")}),
+    ("compose", {"compose/compose.yaml": COMPOSE.replace("    stop_grace_period: 45s\n", "")}),
+    ("compose", {"compose/compose.yaml": COMPOSE, "compose/sluice.yaml": SLUICE.replace("25s", "1m")}),
+    ("compose", {"compose/compose.yaml": COMPOSE, "compose/sluice.yaml": "stop:\n  drain: 10s\n  grace: 44s\n"}),
+    ("compose", {"compose/compose.yaml": COMPOSE.replace('    healthcheck: {test: ["CMD", "true"]}\n', "")}),
+    ("compose", {"compose/compose.yaml": COMPOSE.replace('  healthcheck:\n    test: ["CMD", "true"]\n', "")}),
     ("format", {"src/base/err.c": '#include "base/err.h"\n\nint err_one(void) { return 1; }\n'}),
     ("tidy", {"src/base/err.c": '#include "base/err.h"\n\nint err_one(void)\n{\n    int *p = 0;\n    return *p;\n}\n'}),
 ]
@@ -57,6 +81,9 @@ ALLOWED = [
     {"src/base/err.c": "int f(void)\n{\n" + "    ;\n" * 68 + "}\n#include \"base/err.h\"\n"},
     {"src/target/target.c": '#include "event/event.h"\n', "src/event/event.c": '#include "event/event.h"\n',
      "include/event/event.h": "#ifndef EVENT_H\n#define EVENT_H\n#endif\n"},
+    {"compose/compose.yaml": COMPOSE, "compose/sluice.yaml": SLUICE},
+    {"compose/compose.yaml": COMPOSE.replace("45s", "1m"), "compose/sluice.yaml": "stop:\n  grace: 40s\nx:\n  grace: 9h\n"},
+    {"compose/compose.yaml": COMPOSE, "compose/sluice.yaml": "stop: {drain: 10s}\nx:\n  grace: 9h\n"},
 ]
 
 
