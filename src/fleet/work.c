@@ -540,6 +540,7 @@ void work_run(struct lane *lane, const struct fleet *fleet, struct batch_of_even
         tell_watchdog(&w);
         rc = waitgroup_wait(&lane->wg, next_wake(&w, now_ms()));
     }
+    (void)lane_take_posted(lane); /* what ended last has nobody to unblock */
     atomic_store(&lane->late_ms, 0);
     work_release(&w);
 }

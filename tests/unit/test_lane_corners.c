@@ -83,6 +83,27 @@ static void lane_corners__what_another_works_on_is_waited_for_not_skipped(void *
     end();
 }
 
+/* The next batch would take it for one of its own: both may lie in the same memory. */
+static void lane_corners__a_chain_of_duplicates_leaves_no_unit_behind(void **state)
+{
+    (void)state;
+    begin("", "ci", true);
+    fake_publish(t.partition, "k", EVENT("1", "x", "c1"), NULL);
+    fake_publish(t.partition, "k", EVENT("2", "x", "c2"), NULL);
+    go();
+    assert_true(fake_await_done(t.partition, 2));
+    stop_lane(LANE_NO_STARTS);
+    assign_anew(); /* as if the offset had not been committed */
+    fake_publish(t.partition, "k", EVENT("1", "x", "c1"), NULL);
+    fake_publish(t.partition, "k", EVENT("2", "x", "c2"), NULL);
+    go();
+    assert_true(fake_await_done(t.partition, 2));
+    assert_null(lane_take_posted(t.lane));
+    assert_int_equal(calls(), 2);
+    assert_int_equal(count_units("a", VERDICT_DUPLICATE), 2);
+    end();
+}
+
 static void lane_corners__a_crash_after_parking_parks_once(void **state)
 {
     (void)state;
