@@ -129,7 +129,7 @@ void redis_last_error(struct redis *redis, char *text, size_t text_len);
  * not trusted), not merely unreachable. */
 bool redis_is_refused(struct redis *redis);
 
-/* maxmemory-policy as read at connect; "" when unknown (not connected, CONFIG not
+/* maxmemory-policy as read at connect; "" when unknown (not connected, INFO not
  * permitted). */
 void redis_eviction_policy(struct redis *redis, char *text, size_t text_len);
 

@@ -33,7 +33,8 @@ void redis_handshake_init(struct redis_handshake *hs, const struct redis_url *ur
     }
     redis_resp_add(&hs->out, "INFO", "server", NULL);
     ask(hs, STEP_INFO);
-    redis_resp_add(&hs->out, "CONFIG", "GET", "maxmemory-policy", NULL);
+    /* not CONFIG GET: who may do that may read the server's passwords */
+    redis_resp_add(&hs->out, "INFO", "memory", NULL);
     ask(hs, STEP_POLICY);
     for (size_t i = 0; i < n; i++) {
         redis_resp_add(&hs->out, "SCRIPT", "LOAD", texts[i], NULL);
@@ -82,24 +83,14 @@ static void copy_text(char out[REDIS_INFO_MAX], const char *text, size_t len)
     out[len] = '\0';
 }
 
-static void read_run_id(struct redis_connection *con, const struct redis_reply *reply)
+/* "key:value" of an answer to INFO; left as it is when it is not told. */
+static void read_info(const struct redis_reply *reply, const char *key,
+                      char out[REDIS_INFO_MAX])
 {
-    static const char key[] = "run_id:";
-    size_t len;
-    const char *text = redis_reply_text(reply, &len);
-    const char *found = strstr(text, key);
+    const char *found = strstr(redis_reply_text(reply, NULL), key);
     if (found) {
-        found += sizeof key - 1;
-        copy_text(con->run_id, found, strcspn(found, "\r\n"));
-    }
-}
-
-static void read_policy(struct redis_connection *con, const struct redis_reply *reply)
-{
-    if (redis_reply_count(reply) == 2) {
-        size_t len;
-        const char *text = redis_reply_text(redis_reply_at(reply, 1), &len);
-        copy_text(con->policy, text, len);
+        found += strlen(key);
+        copy_text(out, found, strcspn(found, "\r\n"));
     }
 }
 
@@ -143,9 +134,6 @@ static int take_error(enum redis_step step, struct redis_connection *con,
     if (forbidden && (step == STEP_INFO || step == STEP_POLICY)) {
         return 0; /* an ACL may withhold it: then it is unknown */
     }
-    if (step == STEP_POLICY && redis_reply_says(reply, "unknown command")) {
-        return 0; /* managed services take CONFIG away */
-    }
     if (step == STEP_TRIAL && !forbidden) {
         return 0; /* it is about rights; a full or busy server tells each command so */
     }
@@ -168,10 +156,10 @@ int redis_handshake_take(struct redis_handshake *hs, const struct redis_reply *r
     }
     switch (step) {
     case STEP_INFO:
-        read_run_id(con, reply);
+        read_info(reply, "run_id:", con->run_id);
         return 0;
     case STEP_POLICY:
-        read_policy(con, reply);
+        read_info(reply, "maxmemory_policy:", con->policy);
         return 0;
     case STEP_SCRIPT:
         return read_sha(reply, con->sha[con->script_count++], &con->err);

@@ -98,5 +98,11 @@ class Child:
     def wait_log(self, text, timeout_s=20):
         wait_for(lambda: text in self.log(), timeout_s, f"{self.name} to log '{text}'", pause_s=0.02, alive=[self])
 
+    def cpu_s(self):
+        """Seconds of CPU so far."""
+        with open(f"/proc/{self.pid}/stat", encoding="ascii") as f:
+            fields = f.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def last_lines(self, count=3):
         return " | ".join(self.log().splitlines()[-count:])[-600:]

@@ -7,21 +7,24 @@ from .proc import Child, Failure, Skip, free_port, wait_for
 
 
 class RedisServer:
-    """keep: whether what it holds survives a restart (append-only file)."""
+    """keep: whether what it holds survives a restart (append-only file).
+    arguments: more of the server's own. user: as whom the tests ask (with password), where there are users."""
 
-    def __init__(self, folder, keep=False, password=None):
+    def __init__(self, folder, keep=False, password=None, arguments=(), user=None):
         if not shutil.which("redis-server"):
             raise Skip("no redis-server here (Debian package redis-server)")
         os.makedirs(folder, exist_ok=True)
         self.folder, self.keep, self.password, self.port, self.child = folder, keep, password, free_port(), None
+        self.arguments, self.user = list(arguments), user
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.start()
 
     def start(self):
         command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self.folder, "--save", "",
                    "--appendonly", "yes" if self.keep else "no", "--appendfsync", "always", "--daemonize", "no"]
-        if self.password:
+        if self.password and not self.user:
             command += ["--requirepass", self.password]
+        command += self.arguments
         self.child = Child("redis", command, os.path.join(self.folder, "redis.log"))
         wait_for(self.answers, 20, "Redis to answer", pause_s=0.02, alive=[self.child])
 
@@ -36,7 +39,7 @@ class RedisServer:
         with socket.create_connection(("127.0.0.1", self.port), timeout_s) as s:
             stream = s.makefile("rwb")
             if self.password:
-                self._send(stream, "AUTH", self.password)
+                self._send(stream, "AUTH", *([self.user] if self.user else []), self.password)
                 self._read(stream)
             self._send(stream, *words)
             return self._read(stream)
