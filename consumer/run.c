@@ -14,6 +14,7 @@
 #include "base/now.h"
 #include "fleet/worker.h"
 #include "notify.h"
+#include "ops/history.h"
 #include "watchdog.h"
 
 enum {
@@ -167,6 +168,10 @@ static int run(const struct config *config, struct metrics *metrics, struct admi
     if (!worker) {
         return refused(&err, EXIT_CONFIG);
     }
+    struct history *history = history_new(config, worker_redis(worker), metrics);
+    if (history) {
+        worker_observe(worker, history_settled, history);
+    }
     admin_watch(admin, worker, ADMIN_STARTING);
     watchdog_watch(dog, worker);
     notify_ready(notify);
@@ -175,6 +180,7 @@ static int run(const struct config *config, struct metrics *metrics, struct admi
     watchdog_watch(dog, NULL);
     watchdog_bound_stop(dog, now_ms() + config->stop_grace_ms - GRACE_MARGIN_MS);
     int code = worker_stop(worker, config->stop_drain_ms);
+    history_free(history);
     return reason ? reason : code;
 }
 

@@ -84,10 +84,14 @@ struct config {
         char *ca_file;       /* for rediss://; NULL: the system's */
         char *cert_file;     /* for rediss://, with key_file; NULL: none */
         char *key_file;
-        int64_t timeout_ms;  /* 2s: of one round trip */
+        int64_t timeout_ms; /* 2s: of one round trip */
         bool allow_eviction;
     } redis;
     int64_t done_ttl_ms; /* ledger.done_ttl, 7d */
+    struct {
+        int64_t events; /* 10000; 0: none */
+        int64_t ttl_ms; /* 24h */
+    } history;
     struct {
         int64_t tiers_ms[CONFIG_TIERS_MAX]; /* retry.delays, [30s, 5m, 30m], ascending */
         char *tier_names[CONFIG_TIERS_MAX]; /* as written, for topic names: "30s" */

@@ -18,6 +18,9 @@ struct worker;
 struct worker *worker_new(const struct config *config, struct metrics *metrics,
                           struct err *err);
 
+/* Before worker_join: who is told of settled batches. */
+void worker_observe(struct worker *worker, fleet_settled_fn *settled, void *arg);
+
 /* Ask the brokers for the topics and create ours. Blocks until until_ms at most.
  * Returns 0; -ETIMEDOUT: no broker answers yet, try again; else as topics_ready. */
 int worker_find_topics(struct worker *worker, int64_t until_ms, struct err *err);

@@ -5,6 +5,7 @@
 #define OPS_PLACE_H
 
 #include "fleet/config.h"
+#include "ops/key.h"
 #include "wire/kafka_admin.h"
 #include "wire/redis_ask.h"
 
@@ -25,9 +26,5 @@ void ops_place_close(struct ops_place *place);
  * Returns 0, or -EINVAL with a sentence. */
 int ops_place_kafka(struct ops_place *place, struct err *err);
 int ops_place_sender(struct ops_place *place, struct err *err);
-
-/* "<prefix>:ops:{<group>}:<name>", appended. All such keys of a group share one hash
- * slot. */
-void ops_key(const struct config *config, const char *name, struct str *key);
 
 #endif

@@ -233,6 +233,8 @@ void config_build_sections(struct config *config)
     config->batch.window = (int)number(config, "batch.window");
     config->in_flight = (int)number(config, "in_flight");
     config->done_ttl_ms = number(config, "ledger.done_ttl");
+    config->history.events = number(config, "history.events");
+    config->history.ttl_ms = number(config, "history.ttl");
     config->revoke_drain_ms = number(config, "revoke.drain");
     config->stop_drain_ms = number(config, "stop.drain");
     config->stop_grace_ms = number(config, "stop.grace");

@@ -118,6 +118,11 @@ const struct option config_options[] = {
     {.key = "secrets.*.env", .type = OPTION_TEXT,
      .help = "The environment variable that holds the secret"},
 
+    {.key = "history.events", .type = OPTION_INT, .initial = "10000", .min = 0, .max = 1000000,
+     .help = "How many events' stories are kept in Redis for `trace`; 0: none, and no live view"},
+    {.key = "history.ttl", .type = OPTION_DURATION, .initial = "24h", .min = MINUTE, .max = 30 * DAY,
+     .help = "How long a story is kept"},
+
     {.key = "http.listen", .type = OPTION_TEXT, .initial = "127.0.0.1:9464",
      .help = "Where health and metrics are served; off: nowhere"},
     {.key = "http.ca_file", .type = OPTION_TEXT,

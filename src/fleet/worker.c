@@ -226,6 +226,12 @@ struct worker *worker_new(const struct config *config, struct metrics *metrics,
     return w;
 }
 
+void worker_observe(struct worker *w, fleet_settled_fn *settled, void *arg)
+{
+    w->fleet.settled = settled;
+    w->fleet.settled_arg = arg;
+}
+
 /* A done mark that ends before its event does lets an old event trigger again. */
 static void warn_retention(struct worker *w, int64_t until_ms)
 {

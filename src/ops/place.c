@@ -70,8 +70,3 @@ int ops_place_sender(struct ops_place *place, struct err *err)
     }
     return place->sender ? 0 : -EINVAL;
 }
-
-void ops_key(const struct config *config, const char *name, struct str *key)
-{
-    str_addf(key, "%s:ops:{%s}:%s", config->redis.prefix, config->kafka.group, name);
-}

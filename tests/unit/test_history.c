@@ -1,0 +1,181 @@
+/* What of settled batches is written down, by lanes on a stage. */
+#include "lane_stage.h"
+
+#include "ops/history.h"
+#include "wire/json.h"
+#include "wire/redis_ask.h"
+
+static struct history *history;
+
+static void begin_with_history(const char *extra)
+{
+    begin(extra, "ci", true);
+    history = history_new(t.config, t.fleet.redis, t.metrics);
+    assert_non_null(history);
+    t.fleet.settled = history_settled;
+    t.fleet.settled_arg = history;
+}
+
+/* history_free comes after redis_stop, which is in end. */
+static void end_with_history(void)
+{
+    struct history *h = history;
+    end();
+    history_free(h);
+}
+
+static struct redis_value ask_words(const char *a, const char *b, const char *c,
+                                    const char *d)
+{
+    struct redis_value value;
+    struct err err = ERR_INIT;
+    struct redis_command command =
+        redis_words(now_ms() + PATIENCE_MS, true, a, b, c, d, NULL);
+    assert_int_equal(redis_ask(t.fleet.redis, &command, 1, &value, &err), 0);
+    return value;
+}
+
+static size_t count_keys(const char *pattern)
+{
+    struct redis_value keys = ask_words("KEYS", pattern, NULL, NULL);
+    size_t n = keys.count;
+    redis_values_release(&keys, 1);
+    return n;
+}
+
+static struct json_object *parse(const struct redis_value *value)
+{
+    struct json_object *doc;
+    assert_int_equal(json_parse(value->text, value->len, &doc, NULL), 0);
+    return doc;
+}
+
+static void history__tells_what_became_of_each_try(void **state)
+{
+    (void)state;
+    begin_with_history("    retry: {hold: 5s, backoff: 1ms..2ms}\n");
+    answer(0, "/a/x", 2, 503, 202);
+    fake_publish(t.partition, "k", EVENT("the-id", "x", "c1"), NULL);
+    go();
+    assert_true(fake_await_done(t.partition, 1));
+    stop_lane(LANE_NO_STARTS);
+    struct redis_value chapters =
+        ask_words("LRANGE", "sluice:ops:{g}:events:the-id", "0", "-1");
+    assert_int_equal(chapters.count, 1);
+    struct json_object *doc = parse(&chapters.items[0]);
+    assert_string_equal(json_string_at(doc, "/topic", NULL), "ci");
+    assert_string_equal(json_string_at(doc, "/repo", NULL), "r");
+    assert_string_equal(json_string_at(doc, "/units/0/target", NULL), "a");
+    assert_string_equal(json_string_at(doc, "/units/0/verdict", NULL), "triggered");
+    assert_int_equal(json_object_get_int(json_at(doc, "/units/0/tries/0/status")), 503);
+    assert_int_equal(json_object_get_int(json_at(doc, "/units/0/tries/1/status")), 202);
+    json_free(doc);
+    redis_values_release(&chapters, 1);
+    end_with_history();
+}
+
+static void history__shows_each_delivery_once(void **state)
+{
+    (void)state;
+    begin_with_history("");
+    fake_publish(t.partition, "k", EVENT("1", "x", "c1"), NULL);
+    fake_publish(t.partition, "k", EVENT("1", "x", "c1"), NULL);
+    fake_publish(t.partition, "k", EVENT("2", "y", "c1"), NULL);
+    go();
+    assert_true(fake_await_done(t.partition, 3));
+    stop_lane(LANE_NO_STARTS);
+    struct redis_value recent = ask_words("XRANGE", "sluice:ops:{g}:recent", "-", "+");
+    assert_true(recent.count >= 2);
+    struct json_object *doc = parse(&recent.items[recent.count - 1].items[1].items[1]);
+    assert_string_equal(json_string_at(doc, "/event", NULL), "2");
+    assert_string_equal(json_string_at(doc, "/verdict", NULL), "triggered");
+    assert_int_equal(json_object_get_int(json_at(doc, "/status")), 202);
+    json_free(doc);
+    redis_values_release(&recent, 1);
+    end_with_history();
+}
+
+static void history__counts_the_dead_by_target_and_reason(void **state)
+{
+    (void)state;
+    begin_with_history("");
+    answer(0, "/a/x", 1, 404);
+    fake_publish(t.partition, "k", EVENT("1", "x", "c1"), NULL);
+    fake_publish(t.partition, "l", EVENT("2", "x", "c1"), NULL);
+    fake_publish(t.partition, "m", "{", NULL);
+    go();
+    assert_true(fake_await_done(t.partition, 3));
+    stop_lane(LANE_NO_STARTS);
+    struct redis_value count =
+        ask_words("HGET", "sluice:ops:{g}:dead", "a|http_404", NULL);
+    assert_string_equal(count.text, "2");
+    redis_values_release(&count, 1);
+    count = ask_words("HGET", "sluice:ops:{g}:dead", "none|bad-json", NULL);
+    assert_string_equal(count.text, "1");
+    redis_values_release(&count, 1);
+    end_with_history();
+}
+
+/* n events of their own; their texts live until the next call. */
+static void publish_many(int n)
+{
+    static char events[FAKE_RECORDS_MAX][80];
+    assert_true(n <= FAKE_RECORDS_MAX);
+    for (int i = 0; i < n; i++) {
+        snprintf(events[i], sizeof events[i],
+                 "{\"id\":\"e-%03d\",\"app\":\"x\",\"repo\":\"r\",\"commit\":\"c\"}", i);
+        fake_publish(t.partition, NULL, events[i], NULL);
+    }
+}
+
+static void history__forgets_the_oldest_events_first(void **state)
+{
+    (void)state;
+    begin_with_history("history: {events: 3}\n");
+    publish_many(12);
+    go();
+    assert_true(fake_await_done(t.partition, 12));
+    stop_lane(LANE_NO_STARTS);
+    struct redis_value ids = ask_words("ZRANGE", "sluice:ops:{g}:events", "0", "-1");
+    assert_int_equal(ids.count, 3);
+    assert_int_equal(count_keys("sluice:ops:{g}:events:*"), 3);
+    redis_values_release(&ids, 1);
+    end_with_history();
+}
+
+static void history__shows_so_many_deliveries_a_second_and_how_many_more(void **state)
+{
+    (void)state;
+    enum { EVENTS = 200 };
+    int64_t shown = 0;
+    begin_with_history("    match: {branch: none}\n");
+    int64_t began_s = now_ms() / 1000;
+    publish_many(EVENTS);
+    while (!redis_is_connected(t.fleet.redis)) {
+        sched_yield();
+    }
+    go();
+    assert_true(fake_await_done(t.partition, EVENTS));
+    stop_lane(LANE_NO_STARTS);
+    int64_t seconds = now_ms() / 1000 - began_s + 1;
+    struct redis_value recent = ask_words("XRANGE", "sluice:ops:{g}:recent", "-", "+");
+    for (size_t i = 0; i < recent.count; i++) {
+        struct json_object *doc = parse(&recent.items[i].items[1].items[1]);
+        assert_string_equal(json_string_at(doc, "/reason", NULL), "no-target");
+        shown += 1 + json_object_get_int(json_at(doc, "/more"));
+        json_free(doc);
+    }
+    assert_true(recent.count > 0);
+    assert_true((int64_t)recent.count <= seconds * HISTORY_SAMPLE_PER_S);
+    assert_true(shown <= EVENTS);
+    redis_values_release(&recent, 1);
+    end_with_history();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#include UNIT_TESTS
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
