@@ -14,6 +14,7 @@
 #include "base/now.h"
 #include "fleet/worker.h"
 #include "notify.h"
+#include "ops/heartbeat.h"
 #include "ops/history.h"
 #include "watchdog.h"
 
@@ -160,6 +161,12 @@ static int work(const struct config *config, struct worker *worker, struct admin
     return look_after(worker);
 }
 
+/* It goes on while the worker drains. */
+static void end_heartbeat(void *arg)
+{
+    heartbeat_stop(arg);
+}
+
 static int run(const struct config *config, struct metrics *metrics, struct admin *admin,
                struct watchdog *dog, struct notify *notify)
 {
@@ -175,6 +182,9 @@ static int run(const struct config *config, struct metrics *metrics, struct admi
     admin_watch(admin, worker, ADMIN_STARTING);
     watchdog_watch(dog, worker);
     notify_ready(notify);
+    struct heartbeat *heartbeat =
+        heartbeat_start(worker, config, SLUICE_VERSION, version_revision());
+    worker_on_release(worker, end_heartbeat, heartbeat);
     int reason = work(config, worker, admin);
     admin_watch(admin, NULL, ADMIN_DRAINING);
     watchdog_watch(dog, NULL);

@@ -69,6 +69,7 @@ struct worker_view {
     enum kafka_state kafka; /* KAFKA_JOINING also before worker_join */
     bool redis_answers;
     bool stopping;
+    int batch_size; /* events a batch may hold */
     int partitions; /* of all topics of the fleet, whoever owns them; 0: not known yet */
     struct view_lane *lanes;
     size_t lane_count;

@@ -444,7 +444,8 @@ void worker_view(struct worker *w, struct worker_view *view)
 {
     const struct fleet *f = &w->fleet;
     int64_t now = now_ms();
-    *view = (struct worker_view){.redis_answers = redis_is_connected(f->redis)};
+    *view = (struct worker_view){.redis_answers = redis_is_connected(f->redis),
+                                 .batch_size = w->config->batch.size};
     view_lanes(w, view, now);
     view->targets = mem_array(f->target_count, sizeof *view->targets);
     for (size_t i = 0; i < f->target_count; i++) {
