@@ -491,7 +491,7 @@ static void *fake_main(void *arg)
         fds[i] = accept(fake->listener, NULL, NULL);
         ASSERT(fds[i] >= 0);
         atomic_fetch_add(&fake->connections, 1);
-        if (fake_expect(fds[i], "maxmemory-policy\r\n")) {
+        if (fake_expect(fds[i], "memory\r\n")) {
             (void)send(fds[i], hello, sizeof hello - 1, MSG_NOSIGNAL);
         }
         if (fake_expect(fds[i], "PING\r\n")) {
