@@ -72,18 +72,14 @@ static struct json_object *issues_json(const struct config_report *report, bool 
 static void print_json(struct json_object *files, const struct outcome *all)
 {
     struct json_object *root = json_object_new_object();
-    struct str out;
-    str_init(&out);
     json_object_object_add(root, "version", json_object_new_int(1));
     json_object_object_add(root, "ok", json_object_new_boolean(all->errors == 0));
     json_object_object_add(root, "errors", json_object_new_int64((int64_t)all->errors));
     json_object_object_add(root, "warnings",
                            json_object_new_int64((int64_t)all->warnings));
     json_object_object_add(root, "files", files);
-    json_print_pretty(root, &out);
-    printf("%s\n", out.data);
+    command_print_json(root);
     json_free(root);
-    str_release(&out);
 }
 
 /* --- one file --- */

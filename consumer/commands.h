@@ -18,6 +18,7 @@ int config_init_run(const struct command_line *line);
 int config_schema_run(const struct command_line *line);
 int explain_run(const struct command_line *line);
 int healthcheck_run(const struct command_line *line);
+int trace_run(const struct command_line *line);
 int version_run(const struct command_line *line);
 
 extern const struct flag demo_flags[];
@@ -78,6 +79,10 @@ struct paint paint_for(const struct command_line *line, FILE *out);
 /* "sluice.yaml:14:3: error SL-C02: ..." */
 void report_print_issue(const struct config_issue *issue, bool strict,
                         const struct paint *paint, FILE *out);
+
+/* A document on stdout, pretty. */
+struct json_object;
+void command_print_json(struct json_object *doc);
 
 /* Read a whole file or, for "-", standard input; at most `max` bytes and one more.
  * Returns 0, or EXIT_NO_INPUT after saying so. */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "wire/json.h"
 
 extern char **environ;
 
@@ -146,7 +147,16 @@ struct paint paint_for(const struct command_line *line, FILE *out)
     return bright;
 }
 
-/* --- input --- */
+/* --- output and input --- */
+
+void command_print_json(struct json_object *doc)
+{
+    struct str out;
+    str_init(&out);
+    json_print_pretty(doc, &out);
+    printf("%s\n", out.data);
+    str_release(&out);
+}
 
 int command_read(const struct command_line *line, const char *path, size_t max,
                  struct str *bytes)

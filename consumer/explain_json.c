@@ -98,8 +98,6 @@ void explain_print_json(const struct explain *x)
         {[EVENT_OK] = "ok", [EVENT_NOT_OURS] = "skipped", [EVENT_BAD] = "bad"};
     struct json_object *root = json_object_new_object();
     struct json_object *targets = json_object_new_array();
-    struct str out;
-    str_init(&out);
     json_object_object_add(root, "version", json_object_new_int(1));
     add_text(root, "outcome", outcomes[x->outcome]);
     if (x->outcome != EVENT_OK) {
@@ -113,8 +111,6 @@ void explain_print_json(const struct explain *x)
         json_object_array_add(targets, target_json(x, &x->targets[i]));
     }
     json_object_object_add(root, "targets", targets);
-    json_print_pretty(root, &out);
-    printf("%s\n", out.data);
-    str_release(&out);
+    command_print_json(root);
     json_free(root);
 }

@@ -63,6 +63,16 @@ static const struct command commands[] = {
          "event is bad, 1 when --expect is not met.",
      .flags = explain_flags,
      .run = explain_run},
+    {.name = "trace",
+     .words = "EVENT_ID",
+     .words_max = 1,
+     .summary = "Tell the life of one event",
+     .details = "When it was published, taken, batched, each call and what came back, "
+                "and how it "
+                "ended for each\ntarget. Read from Redis (history.events, history.ttl), "
+                "else from "
+                "the dead letters it left. Exit\ncode 1: nothing is known of it.",
+     .run = trace_run},
     {.name = "healthcheck",
      .summary = "Ask the worker on this host whether it is alive",
      .details =

@@ -46,11 +46,7 @@ int version_run(const struct command_line *line)
                                json_object_new_string(parts[i].version));
     }
     json_object_object_add(root, "libraries", libraries);
-    struct str out;
-    str_init(&out);
-    json_print_pretty(root, &out);
-    printf("%s\n", out.data);
-    str_release(&out);
+    command_print_json(root);
     json_free(root);
     return 0;
 }

@@ -1,0 +1,241 @@
+#include "ops/trace.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "fleet/tries.h"
+
+static int64_t number(struct json_object *doc, const char *name)
+{
+    struct json_object *value = NULL;
+    return json_object_object_get_ex(doc, name, &value) ? json_object_get_int64(value)
+                                                        : 0;
+}
+
+static const char *text(struct json_object *doc, const char *name)
+{
+    struct json_object *value = NULL;
+    bool there = json_object_object_get_ex(doc, name, &value) &&
+                 json_object_is_type(value, json_type_string);
+    return there ? json_object_get_string(value) : "";
+}
+
+static struct json_object *list(struct json_object *doc, const char *name)
+{
+    struct json_object *value = NULL;
+    bool there = json_object_object_get_ex(doc, name, &value) &&
+                 json_object_is_type(value, json_type_array);
+    return there ? value : NULL;
+}
+
+static size_t length(struct json_object *array)
+{
+    return array ? json_object_array_length(array) : 0;
+}
+
+static void put_text(struct json_object *doc, const char *name, const char *value)
+{
+    if (value && value[0]) {
+        json_object_object_add(doc, name, json_object_new_string(value));
+    }
+}
+
+static void put_number(struct json_object *doc, const char *name, int64_t value)
+{
+    json_object_object_add(doc, name, json_object_new_int64(value));
+}
+
+/* --- steps --- */
+
+static struct json_object *add_step(struct json_object *steps, int64_t at_ms,
+                                    const char *what, const char *target,
+                                    const char *words)
+{
+    struct json_object *step = json_object_new_object();
+    put_number(step, "at_ms", at_ms);
+    put_text(step, "what", what);
+    put_text(step, "target", target);
+    put_text(step, "text", words);
+    json_object_array_add(steps, step);
+    return step;
+}
+
+static void add_tries(struct json_object *steps, struct json_object *unit,
+                      const char *consumer)
+{
+    struct json_object *tries = list(unit, "tries");
+    int64_t before = number(unit, "attempts") - (int64_t)length(tries);
+    for (size_t i = 0; i < length(tries); i++) {
+        struct json_object *one = json_object_array_get_idx(tries, i);
+        int64_t took_ms = number(one, "took_ms");
+        struct json_object *step = add_step(steps, number(one, "at_ms") + took_ms, "try",
+                                            text(unit, "target"), text(one, "reason"));
+        put_number(step, "try", before + (int64_t)i + 1);
+        put_number(step, "status", number(one, "status"));
+        put_number(step, "took_ms", took_ms);
+        put_text(step, "consumer", consumer);
+    }
+}
+
+static void add_verdict(struct json_object *steps, struct json_object *unit,
+                        int64_t ended_ms)
+{
+    struct str words;
+    str_init(&words);
+    str_add(&words, text(unit, "reason"));
+    if (text(unit, "detail")[0]) {
+        str_addf(&words, "%s%s", words.len > 0 ? ": " : "", text(unit, "detail"));
+    }
+    add_step(steps, ended_ms, text(unit, "verdict"), text(unit, "target"), words.data);
+    str_release(&words);
+}
+
+static void add_chapter(struct json_object *steps, struct json_object *chapter)
+{
+    struct str words;
+    str_init(&words);
+    struct json_object *units = list(chapter, "units");
+    bool first_round =
+        length(units) == 0 || number(json_object_array_get_idx(units, 0), "round") == 0;
+    str_addf(&words, "%s[%lld]@%lld", text(chapter, "topic"),
+             (long long)number(chapter, "partition"),
+             (long long)number(chapter, "offset"));
+    add_step(steps, number(chapter, "published_ms"),
+             first_round ? "published" : "waiting", "", words.data);
+    /* the batch may have been open before this event came */
+    int64_t published_ms = number(chapter, "published_ms");
+    int64_t taken_ms = number(chapter, "opened_ms");
+    add_step(steps, taken_ms > published_ms ? taken_ms : published_ms, "taken", "",
+             text(chapter, "consumer"));
+    str_clear(&words);
+    str_addf(&words, "batch of %lld, closed by %s", (long long)number(chapter, "events"),
+             text(chapter, "closed_by"));
+    add_step(steps, number(chapter, "began_ms"), "batched", "", words.data);
+    for (size_t i = 0; i < length(units); i++) {
+        struct json_object *unit = json_object_array_get_idx(units, i);
+        add_tries(steps, unit, text(chapter, "consumer"));
+        add_verdict(steps, unit, number(chapter, "ended_ms"));
+    }
+    str_release(&words);
+}
+
+/* By time; what happened in one millisecond stays in its order. */
+static void sort_steps(struct json_object *steps)
+{
+    size_t n = json_object_array_length(steps);
+    for (size_t i = 1; i < n; i++) {
+        for (size_t k = i; k > 0; k--) {
+            struct json_object *a = json_object_array_get_idx(steps, k - 1);
+            struct json_object *b = json_object_array_get_idx(steps, k);
+            if (number(a, "at_ms") <= number(b, "at_ms")) {
+                break;
+            }
+            json_object_get(a);
+            json_object_get(b);
+            json_object_array_put_idx(steps, k - 1, b);
+            json_object_array_put_idx(steps, k, a);
+        }
+    }
+}
+
+/* --- how it stands with each target --- */
+
+static struct json_object *unit_of(struct json_object *units, const char *target)
+{
+    for (size_t i = 0; i < json_object_array_length(units); i++) {
+        struct json_object *unit = json_object_array_get_idx(units, i);
+        if (strcmp(text(unit, "target"), target) == 0) {
+            return unit;
+        }
+    }
+    struct json_object *unit = json_object_new_object();
+    put_text(unit, "target", target);
+    json_object_array_add(units, unit);
+    return unit;
+}
+
+/* A duplicate does not undo the trigger it is a duplicate of. */
+static void note_unit(struct json_object *units, struct json_object *from)
+{
+    struct json_object *unit = unit_of(units, text(from, "target"));
+    bool was_triggered = strcmp(text(unit, "verdict"), "triggered") == 0;
+    if (was_triggered && strcmp(text(from, "verdict"), "duplicate") == 0) {
+        return;
+    }
+    json_object_object_del(unit, "reason");
+    put_text(unit, "verdict", text(from, "verdict"));
+    put_text(unit, "reason", text(from, "reason"));
+    put_number(unit, "attempts", number(from, "attempts"));
+}
+
+static struct json_object *empty_story(const char *event_id, const char *source)
+{
+    struct json_object *story = json_object_new_object();
+    put_text(story, "schema", "sluice.trace/1");
+    put_text(story, "event", event_id);
+    put_text(story, "source", source);
+    return story;
+}
+
+struct json_object *trace_story(const char *event_id, struct json_object *chapters)
+{
+    static const char *const about[] = {"repo", "app", "commit"};
+    struct json_object *story = empty_story(event_id, "history");
+    struct json_object *steps = json_object_new_array();
+    struct json_object *units = json_object_new_array();
+    for (size_t i = 0; i < length(chapters); i++) {
+        struct json_object *chapter = json_object_array_get_idx(chapters, i);
+        for (size_t k = 0; k < sizeof about / sizeof about[0]; k++) {
+            put_text(story, about[k], text(chapter, about[k]));
+        }
+        add_chapter(steps, chapter);
+        for (size_t k = 0; k < length(list(chapter, "units")); k++) {
+            note_unit(units, json_object_array_get_idx(list(chapter, "units"), k));
+        }
+    }
+    sort_steps(steps);
+    json_object_object_add(story, "steps", steps);
+    json_object_object_add(story, "units", units);
+    return story;
+}
+
+/* --- reading --- */
+
+static int read_chapters(struct ops_place *place, const char *event_id, int64_t until_ms,
+                         struct json_object *chapters, struct err *err)
+{
+    struct str key;
+    struct redis_value value;
+    str_init(&key);
+    ops_key(place->config, "events:", &key);
+    str_add(&key, event_id);
+    struct redis_command command =
+        redis_words(until_ms, true, "LRANGE", key.data, "0", "-1", NULL);
+    int rc = redis_ask(place->redis, &command, 1, &value, err);
+    for (size_t i = 0; i < value.count; i++) {
+        struct json_object *chapter;
+        if (json_parse(value.items[i].text, value.items[i].len, &chapter, NULL) == 0) {
+            json_object_array_add(chapters, chapter);
+        }
+    }
+    redis_values_release(&value, 1);
+    str_release(&key);
+    return rc;
+}
+
+int trace_read(struct ops_place *place, const char *event_id, int64_t until_ms,
+               struct json_object **story, struct err *err)
+{
+    struct json_object *chapters = json_object_new_array();
+    int rc = read_chapters(place, event_id, until_ms, chapters, err);
+    if (rc == 0 && json_object_array_length(chapters) == 0) {
+        rc = err_set(err, -ENOENT, "nothing is known of event %s", event_id);
+    }
+    if (rc == 0) {
+        *story = trace_story(event_id, chapters);
+    }
+    json_free(chapters);
+    return rc;
+}
