@@ -46,7 +46,7 @@ SCENARIOS := python3 tests/e2e/run.py --build $(BUILD) --kafka $(KAFKA) $(if $(O
 
 # Builds use every core. What takes long (tests, lint, bench) runs one thing at a time: it measures and waits.
 SUB = $(MAKE) --no-print-directory
-ONE_BY_ONE := test check check-real unit lint bench demo install
+ONE_BY_ONE := test check check-real compose-check unit lint bench demo install
 ifneq (,$(filter $(ONE_BY_ONE),$(MAKECMDGOALS)))
 .NOTPARALLEL:
 endif
@@ -54,7 +54,7 @@ ifeq (0,$(MAKELEVEL))
 MAKEFLAGS += -j$(shell nproc)
 endif
 
-.PHONY: all unit unit-bins test check check-mock check-real lint bench fuzz demo install help clean tools gen print-flags need-build always
+.PHONY: all unit unit-bins test check check-mock check-real compose-check lint bench fuzz demo install help clean tools gen print-flags need-build always
 all: $(BUILD)/sluice-consumer $(BUILD)/sluice-producer
 
 # A library that is missing is said before the compiler trips over it.
@@ -152,6 +152,12 @@ check-real:
 	@+$(SUB) all tools
 	@$(SCENARIOS) --brokers real --jobs 3
 
+# The compose project on a real engine: scaled, killed, restarted and looked at, judged by what its target received.
+compose-check:
+	@$(DEPS) build compose
+	@+$(SUB) all
+	@python3 tests/compose/check.py --build $(BUILD) $(if $(ONLY),--only '$(ONLY)')
+
 demo:
 	@$(DEPS) build demo
 	@+$(SUB) all
@@ -185,13 +191,14 @@ help:
 	@echo 'make test         unit tests and the mock suite: offline, under two minutes'
 	@echo 'make unit T=ctx   one unit test program; all without T'
 	@echo 'make check-real ONLY=stop   scenarios whose name contains a word'
+	@echo 'make compose-check   the compose project on a real Docker engine: scaled, killed, restarted (ONLY=kill)'
 	@echo 'make lint         rooms, sizes, banned functions, clang-format, clang-tidy'
 	@echo 'make bench        throughput, CPU and memory, as ratios measured in one run'
 	@echo 'make fuzz         any bytes as an event, for FOR=60 seconds (needs clang)'
 	@echo 'make install      to DESTDIR and PREFIX ($(PREFIX))'
 	@echo 'make clean        remove build/'
 	@echo 'SAN=asan, SAN=tsan   a build with a sanitizer, in build/asan or build/tsan; WERROR=1: warnings are errors; V=1: whole commands'
-	@echo 'demo, test, check, lint and bench first install what is missing with apt; AUTO_DEPS=0 prints the line instead'
+	@echo 'demo, test, check, compose-check, lint and bench first install what is missing with apt; AUTO_DEPS=0 prints the line instead'
 
 clean:
 	rm -rf build

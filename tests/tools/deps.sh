@@ -1,7 +1,7 @@
 #!/bin/bash
 # What a bare Debian 12 or 13 lacks for a part of the work, and why; installed with apt, or only told.
 #
-#   tests/tools/deps.sh build demo test real lint    install what these parts lack
+#   tests/tools/deps.sh build demo test real lint compose    install what these parts lack
 #   AUTO_DEPS=0 tests/tools/deps.sh build            print the line that would install it, and fail
 #   tests/tools/deps.sh --missing real               print the packages that are missing, change nothing
 #
@@ -57,6 +57,14 @@ part_real() {
     want prometheus "checks the form of /metrics (promtool; its own service is not used)" program promtool
     want maven "fetches Apache Kafka's jars from Maven Central" program mvn
 }
+part_compose() {
+    part_real
+    want docker.io "the container engine" program dockerd
+    want docker-compose "starts the project" program docker-compose
+    want python3-yaml "reads the compose file" python3 -c "import yaml"
+    want python3-jsonschema "holds it against the specification" python3 -c "import jsonschema"
+    want debootstrap "makes the base image where no registry can be reached" program debootstrap
+}
 part_lint() {
     want python3 "the rules of the house" program python3
     want clang-format "layout on the page" program clang-format
@@ -65,9 +73,9 @@ part_lint() {
 
 for part in "$@"; do
     case $part in
-    build | demo | test | real | lint) "part_$part" ;;
+    build | demo | test | real | lint | compose) "part_$part" ;;
     *)
-        echo "deps: no part called '$part' (build demo test real lint)" >&2
+        echo "deps: no part called '$part' (build demo test real lint compose)" >&2
         exit 64
         ;;
     esac
