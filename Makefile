@@ -163,6 +163,17 @@ demo:
 	@+$(SUB) all
 	@$(BUILD)/sluice-consumer demo $(DEMO)
 
+# The fleet in containers: `make up PROFILES=demo,observe`, `make up PROFILES=`, `make logs SERVICE=kafka`, `make down DATA=1`.
+.PHONY: up scale logs down
+up:
+	@$(if $(filter-out undefined,$(origin PROFILES)),COMPOSE_PROFILES='$(PROFILES)' )compose/fleet up
+scale:
+	@compose/fleet scale '$(N)'
+logs:
+	@compose/fleet logs $(SERVICE)
+down:
+	@compose/fleet down $(if $(DATA),--data)
+
 lint:
 	@$(DEPS) build lint
 	@python3 tests/tools/lint.py --self-test
@@ -187,6 +198,8 @@ install: all
 help:
 	@echo 'make              build/sluice-consumer and build/sluice-producer'
 	@echo 'make demo         the whole system in one command: no broker, no file to edit (DEMO="--for 20s")'
+	@echo 'make up           the fleet in containers, on this host: compose/README.md (PROFILES=demo,observe)'
+	@echo 'make scale N=6    as many consumers; also make logs, make down (DATA=1: also remove the data)'
 	@echo 'make check        every test, also on a real Apache Kafka and Redis (KAFKA=4.1.2 for another version)'
 	@echo 'make test         unit tests and the mock suite: offline, under two minutes'
 	@echo 'make unit T=ctx   one unit test program; all without T'
