@@ -8,18 +8,24 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/now.h"
 #include "process_metrics.h"
+#include "stream.h"
 #include "wire/httpd.h"
 
 enum {
     PORT_TRIES = 100,
     CONNECTIONS_MAX = 64,
     BODY_MAX = 4096,
+    STREAM_CLIENTS_MAX = 32, /* of the connections */
+    STREAM_RING_BYTES = 2 << 20,
+    GOODBYE_MS = 300,
     IDLE_TIMEOUT_S = 10, /* a place is not held longer by who says nothing */
 };
 
 struct admin {
-    struct httpd *httpd; /* NULL: listens nowhere */
+    struct httpd *httpd;   /* NULL: listens nowhere */
+    struct stream *stream; /* NULL: likewise */
     struct metrics *metrics;
     struct process_metrics *process;
     pthread_mutex_t mu;
@@ -99,6 +105,7 @@ static void collect_status(struct admin *admin)
     enum admin_state state;
     look(admin, &status, &state);
     process_metrics_set(admin->process, state, status.poll_age_ms);
+    stream_collect(admin->stream);
 }
 
 static void serve_metrics(struct admin *admin, struct httpd_request *request)
@@ -116,6 +123,7 @@ static void serve_metrics(struct admin *admin, struct httpd_request *request)
 
 static void serve(void *arg, struct httpd_request *request)
 {
+    struct admin *admin = arg;
     static const struct {
         const char *path;
         void (*serve)(struct admin *admin, struct httpd_request *request);
@@ -129,11 +137,15 @@ static void serve(void *arg, struct httpd_request *request)
     }
     for (size_t i = 0; i < sizeof pages / sizeof pages[0]; i++) {
         if (strcmp(httpd_path(request), pages[i].path) == 0) {
-            pages[i].serve(arg, request);
+            pages[i].serve(admin, request);
             return;
         }
     }
-    static const char text[] = "here are /livez, /readyz?verbose and /metrics\n";
+    if (stream_serve(admin->stream, request)) {
+        return;
+    }
+    static const char text[] = "here are /livez, /readyz?verbose, /metrics, "
+                               "/api/v1/fleet and /api/v1/stream\n";
     httpd_reply(request, 404, NULL, text, sizeof text - 1);
 }
 
@@ -166,13 +178,22 @@ static int start_listening(struct admin *admin, const char *listen, struct err *
     return admin->httpd ? 0 : -EIO;
 }
 
-struct admin *admin_start(const char *listen, struct metrics *metrics, struct err *err)
+struct admin *admin_start(const struct config *config, struct metrics *metrics,
+                          struct err *err)
 {
     struct admin *admin = mem_zalloc(sizeof *admin);
     admin->metrics = metrics;
     admin->process = process_metrics_new(metrics);
     MUST(pthread_mutex_init(&admin->mu, NULL));
-    if (strcmp(listen, "off") != 0 && start_listening(admin, listen, err)) {
+    if (strcmp(config->http_listen, "off") == 0) {
+        return admin;
+    }
+    const struct stream_options stream = {.config = config,
+                                          .metrics = metrics,
+                                          .clients_max = STREAM_CLIENTS_MAX,
+                                          .ring_bytes_max = STREAM_RING_BYTES};
+    admin->stream = stream_start(&stream);
+    if (start_listening(admin, config->http_listen, err)) {
         admin_stop(admin);
         return NULL;
     }
@@ -182,7 +203,11 @@ struct admin *admin_start(const char *listen, struct metrics *metrics, struct er
 void admin_stop(struct admin *admin)
 {
     if (admin->httpd) {
+        stream_goodbye(admin->stream, now_ms() + GOODBYE_MS);
         httpd_stop(admin->httpd);
+    }
+    if (admin->stream) {
+        stream_stop(admin->stream);
     }
     process_metrics_free(admin->process);
     MUST(pthread_mutex_destroy(&admin->mu));

@@ -1,4 +1,4 @@
-/* The admin port of a worker: /livez, /readyz, /metrics. */
+/* The admin port of a worker: /livez, /readyz, /metrics, and the fleet's live state. */
 #ifndef CONSUMER_ADMIN_H
 #define CONSUMER_ADMIN_H
 
@@ -9,11 +9,13 @@ struct admin;
 
 enum admin_state { ADMIN_STARTING, ADMIN_RUNNING, ADMIN_DRAINING };
 
-/* Listen on "host:port"; "off" listens nowhere. A port that is taken gives the next free
+/* Listen on http.listen; "off" listens nowhere. A port that is taken gives the next free
  * one, said in the log, so that two workers on one host run side by side. Returns NULL
- * with a sentence. */
-struct admin *admin_start(const char *listen, struct metrics *metrics, struct err *err);
-void admin_stop(struct admin *admin);
+ * with a sentence.
+ * config, metrics  borrowed until admin_stop. */
+struct admin *admin_start(const struct config *config, struct metrics *metrics,
+                          struct err *err);
+void admin_stop(struct admin *admin); /* listeners are told goodbye, for a moment */
 
 /* worker  may be NULL until it is made and once it is gone. Any thread. */
 void admin_watch(struct admin *admin, struct worker *worker, enum admin_state state);

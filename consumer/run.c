@@ -199,7 +199,7 @@ static int run_worker(const struct config *config)
     struct err err = ERR_INIT;
     close_memory();
     struct metrics *metrics = metrics_new();
-    struct admin *admin = admin_start(config->http_listen, metrics, &err);
+    struct admin *admin = admin_start(config, metrics, &err);
     if (!admin) {
         metrics_free(metrics);
         return refused(&err, EXIT_UNAVAILABLE);

@@ -1,0 +1,64 @@
+#include "reply.h"
+
+#include <string.h>
+
+static const char *const common[] =
+    {"cache-control",   "no-store",    "x-content-type-options",       "nosniff",
+     "referrer-policy", "no-referrer", "cross-origin-resource-policy", "same-origin"};
+
+void reply_headers(const char *type, const char *headers[REPLY_HEADERS_MAX])
+{
+    size_t n = 0;
+    headers[n++] = "content-type";
+    headers[n++] = type;
+    for (size_t i = 0; i < sizeof common / sizeof common[0]; i++) {
+        headers[n++] = common[i];
+    }
+    ASSERT(n < REPLY_HEADERS_MAX);
+    headers[n] = NULL;
+}
+
+void reply_text(struct httpd_request *request, int status, const char *json, size_t len)
+{
+    const char *headers[REPLY_HEADERS_MAX];
+    reply_headers("application/json", headers);
+    httpd_reply(request, status, headers, json, len);
+}
+
+void reply_json(struct httpd_request *request, int status, struct json_object *doc)
+{
+    struct str text;
+    str_init(&text);
+    json_print(doc, &text);
+    str_addc(&text, '\n');
+    reply_text(request, status, text.data, text.len);
+    str_release(&text);
+    json_free(doc);
+}
+
+void reply_error(struct httpd_request *request, int status, const char *error,
+                 const char *next)
+{
+    struct json_object *doc = json_object_new_object();
+    json_object_object_add(doc, "error", json_object_new_string(error));
+    if (next) {
+        json_object_object_add(doc, "next", json_object_new_string(next));
+    }
+    reply_json(request, status, doc);
+}
+
+bool reply_may_read(struct httpd_request *request)
+{
+    const char *method = httpd_method(request);
+    const char *site = httpd_header(request, "sec-fetch-site");
+    if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
+        reply_error(request, 405, "only GET here", NULL);
+        return false;
+    }
+    if (site && strcmp(site, "cross-site") == 0) {
+        reply_error(request, 403, "another site may not read this",
+                    "open the console itself");
+        return false;
+    }
+    return true;
+}

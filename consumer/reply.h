@@ -1,0 +1,23 @@
+/* How the HTTP API answers: JSON, never cached, never guessed at by a browser. */
+#ifndef CONSUMER_REPLY_H
+#define CONSUMER_REPLY_H
+
+#include "wire/httpd.h"
+#include "wire/json.h"
+
+/* Headers of every answer of the API; ended by NULL. type: the content type. */
+enum { REPLY_HEADERS_MAX = 16 };
+void reply_headers(const char *type, const char *headers[REPLY_HEADERS_MAX]);
+
+void reply_text(struct httpd_request *request, int status, const char *json, size_t len);
+void reply_json(struct httpd_request *request, int status,
+                struct json_object *doc); /* takes doc */
+
+/* {"error": ..., "next": ...}: what is wrong, and what to do about it (NULL: nothing). */
+void reply_error(struct httpd_request *request, int status, const char *error,
+                 const char *next);
+
+/* GET or HEAD from nowhere else than this site? Answers and returns false when not. */
+bool reply_may_read(struct httpd_request *request);
+
+#endif
