@@ -18,7 +18,6 @@
  * on a name that hangs would wait for it and stop the whole loop. */
 #include "wire/http_transfer.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <netdb.h>
 #include <pthread.h>
@@ -31,6 +30,7 @@
 #include "base/mem.h"
 #include "base/now.h"
 #include "base/str.h"
+#include "wire/http_lib.h"
 #include "wire/http_message.h"
 #include "wire/http_progress.h"
 #include "wire/http_sockets.h"
@@ -79,9 +79,6 @@ struct transfers {
     struct transfer *ended_first;
     struct transfer *ended_last;
 };
-
-#define SET(easy, option, value) \
-    ASSERT(curl_easy_setopt((easy), (option), (value)) == CURLE_OK)
 
 /* ---- the answer as it comes ---- */
 
@@ -216,26 +213,6 @@ static struct shard *shard_with_room(struct transfers *transfers)
 
 /* ---- a transfer's handle ---- */
 
-static void set_security(const struct transfers *transfers, CURL *easy)
-{
-    SET(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    SET(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    SET(easy, CURLOPT_PROXY, "");
-    SET(easy, CURLOPT_NOPROXY, "*");
-    SET(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
-    SET(easy, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
-    SET(easy, CURLOPT_PATH_AS_IS, 1L);
-    SET(easy, CURLOPT_HTTP09_ALLOWED, 0L);
-    SET(easy, CURLOPT_ACCEPT_ENCODING, NULL);
-    SET(easy, CURLOPT_SSL_VERIFYPEER, 1L);
-    SET(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-    SET(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    if (transfers->ca_file != NULL) {
-        SET(easy, CURLOPT_CAINFO, transfers->ca_file);
-        SET(easy, CURLOPT_CAPATH, NULL);
-    }
-}
-
 static void set_transport(CURL *easy)
 {
     SET(easy, CURLOPT_NOSIGNAL, 1L);
@@ -259,7 +236,7 @@ static struct transfer *transfer_new(const struct transfers *transfers)
     t->easy = curl_easy_init();
     ASSERT(t->easy != NULL);
     t->sockets = transfers->sockets;
-    set_security(transfers, t->easy);
+    http_lib_secure(t->easy, transfers->ca_file);
     set_transport(t->easy);
     SET(t->easy, CURLOPT_USERAGENT, transfers->user_agent);
     SET(t->easy, CURLOPT_PRIVATE, t);
@@ -522,7 +499,7 @@ int64_t transfers_next_timer_us(const struct transfers *transfers)
 
 static void curl_start(void)
 {
-    ASSERT(curl_global_init(CURL_GLOBAL_ALL) == CURLE_OK); /* for the process's life */
+    http_lib_begin();
 }
 
 static pthread_once_t curl_started = PTHREAD_ONCE_INIT;

@@ -1,6 +1,6 @@
 /* The transfers of the http loop: libcurl's handles, shards and callbacks, and what the
- * end of a transfer means. wire/http.c owns the queues and the thread; this is the only
- * file that knows libcurl.
+ * end of a transfer means. wire/http.c owns the queues and the thread; of the
+ * loop only this file knows libcurl.
  *
  * Everything here belongs to the loop thread. A transfer that begins stays begun until it
  * was handed out by transfers_next_ended; its call's result fields are set by then, and

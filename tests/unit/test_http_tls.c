@@ -11,13 +11,16 @@
 #include <cmocka.h>
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <signal.h>
 
+#include "base/now.h"
 #include "http_script.h"
+#include "wire/http_probe.h"
 
 static struct {
     const SSL_METHOD *(*server_method)(void);
@@ -225,6 +228,59 @@ static void http_tls__a_reused_connection_that_closes_is_not_sent_twice(void **s
     script_stop(t.b.script);
     gate_release(&t.b.done);
     certificate_drop();
+}
+
+/* ---- probing: a handshake, no request ---- */
+
+static int probe_it(const char *name, long valid_s, bool known_issuer,
+                    struct http_probe *probe, struct err *err)
+{
+    char url[64];
+    certificate_use(name, valid_s);
+    struct script *script = script_start(script_answer_ok, serve_tls);
+    snprintf(url, sizeof(url), "https://127.0.0.1:%d", script->port);
+    int rc = http_probe(url, known_issuer ? ca_file : NULL, false, 20000, probe, err);
+    assert_int_equal(gate_count(&script->requests), 0);
+    script_stop(script);
+    certificate_drop();
+    return rc;
+}
+
+static void http_tls__a_probe_reads_when_the_certificate_ends(void **state)
+{
+    (void)state;
+    struct err err = ERR_INIT;
+    struct http_probe probe;
+    assert_int_equal(probe_it("IP:127.0.0.1", 3600, true, &probe, &err), 0);
+    assert_true(probe.tls);
+    int64_t left_ms = probe.expires_wall_ms - now_wall_ms();
+    assert_true(left_ms > 0 && left_ms <= 3600 * 1000);
+}
+
+static void http_tls__a_probe_says_what_is_wrong_with_it(void **state)
+{
+    (void)state;
+    struct http_probe probe;
+    struct err err = ERR_INIT;
+    assert_int_equal(probe_it("IP:127.0.0.1", 3600, false, &probe, &err), -EACCES);
+    assert_memory_equal(err.text, "TLS: ", 5);
+    assert_int_equal(probe_it("DNS:other.test", 3600, true, &probe, &err), -EACCES);
+    assert_int_equal(probe_it("IP:127.0.0.1", -3600, true, &probe, &err), -EACCES);
+    assert_non_null(strstr(err.text, "expired"));
+}
+
+static void http_tls__a_probe_goes_where_calls_may_go_only(void **state)
+{
+    (void)state;
+    struct http_probe probe;
+    struct err err = ERR_INIT;
+    assert_int_equal(http_probe("http://169.254.169.254:80", NULL, false, 20000, &probe,
+                                &err),
+                     -EACCES);
+    assert_int_equal(http_probe("http://127.0.0.1:9", NULL, true, 20000, &probe, &err),
+                     -EACCES);
+    assert_int_equal(http_probe("http://127.0.0.1:1", NULL, false, 20000, &probe, &err),
+                     -EIO);
 }
 
 int main(void)
