@@ -18,6 +18,7 @@ int config_init_run(const struct command_line *line);
 int config_schema_run(const struct command_line *line);
 int explain_run(const struct command_line *line);
 int healthcheck_run(const struct command_line *line);
+int doctor_run(const struct command_line *line);
 int trace_run(const struct command_line *line);
 int version_run(const struct command_line *line);
 
@@ -26,6 +27,7 @@ extern const struct flag check_flags[];
 extern const struct flag config_show_flags[];
 extern const struct flag config_init_flags[];
 extern const struct flag explain_flags[];
+extern const struct flag doctor_flags[];
 extern const struct flag healthcheck_flags[];
 
 /* A word after `help` that is no command: a code, a key, a section, "codes". */

@@ -63,6 +63,16 @@ static const struct command commands[] = {
          "event is bad, 1 when --expect is not met.",
      .flags = explain_flags,
      .run = explain_run},
+    {.name = "doctor",
+     .summary = "Check the configuration against what is really there",
+     .details =
+         "Kafka, the topics, the group, Redis, and each target, in an order in which "
+         "what "
+         "rests on a\nfailed check is skipped; each fault with its next step. Sends no "
+         "trigger: a target gets a\nconnection and a TLS handshake. Exit code 78: "
+         "something is missing or not valid, 77: refused,\n69: not reached.",
+     .flags = doctor_flags,
+     .run = doctor_run},
     {.name = "trace",
      .words = "EVENT_ID",
      .words_max = 1,

@@ -171,6 +171,10 @@ int config_load_secrets(struct config *config, char *const *environment, struct 
  * which may not see the targets' secrets. */
 int config_load_access(struct config *config, char *const *environment, struct err *err);
 
+/* Could all secrets be read? As config_load_secrets, and nothing is kept. */
+int config_try_secrets(const struct config *config, char *const *environment,
+                       struct err *err);
+
 /* The file it was loaded from, or NULL; borrowed. */
 const char *config_path(const struct config *config);
 

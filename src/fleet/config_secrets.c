@@ -182,6 +182,22 @@ int config_load_access(struct config *config, char *const *environment, struct e
     return rc;
 }
 
+int config_try_secrets(const struct config *config, char *const *environment,
+                       struct err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; i < config->secret_count && rc == 0; i++) {
+        struct config_secret tried = config->secrets[i];
+        tried.value = NULL;
+        rc = load_secret(&tried, environment, err);
+        if (tried.value != NULL) {
+            mem_wipe(tried.value, strlen(tried.value));
+            free(tried.value);
+        }
+    }
+    return rc;
+}
+
 const char *config_secret_get(void *config, const char *name)
 {
     const struct config_secret *secret = config_secret_find(config, name);
