@@ -57,9 +57,12 @@ double metric_value(const struct metric *s);
 size_t metric_buckets(const struct metric *s, const double **bounds,
                       uint64_t counts[METRIC_BUCKETS_MAX + 1]);
 
-/* Have fn called at each write, on the writing thread and with no lock held, before the
- * text is made: to set what is computed. arg must live as long as the registry. */
+/* Have fn called at each write, on the writing thread and one at a time, before the
+ * text is made: to set what is computed. */
 void metrics_on_collect(struct metrics *m, void (*fn)(void *arg), void *arg);
+
+/* No more: when it returns, fn does not run and will not. Not from within fn. */
+void metrics_off_collect(struct metrics *m, void (*fn)(void *arg), void *arg);
 
 /* Append the whole exposition, families by name. Any thread. */
 void metrics_write(struct metrics *m, struct str *out);

@@ -1,4 +1,4 @@
-/* Design. One mutex guards the shape: families, series, collectors. Values are atomic
+/* Design. One mutex guards the shape: families, series. Values are atomic
  * words outside it: a double's bits for counters and gauges, whole numbers for buckets. A
  * histogram's count is the sum of its buckets, so the two never disagree. */
 #include "base/metrics.h"
@@ -43,11 +43,14 @@ struct collector {
 };
 
 struct metrics {
+    pthread_mutex_t collecting; /* held while collectors run; taken before mu */
+    /* guarded by collecting */
+    struct collector collectors[METRIC_COLLECTORS_MAX];
+    size_t collector_count;
+
     pthread_mutex_t mu;
     /* guarded by mu */
     struct metric_family *families;
-    struct collector collectors[METRIC_COLLECTORS_MAX];
-    size_t collector_count;
 };
 
 /* --- the registry ------------------------------------------------------------------- */
@@ -55,6 +58,7 @@ struct metrics {
 struct metrics *metrics_new(void)
 {
     struct metrics *m = mem_zalloc(sizeof *m);
+    MUST(pthread_mutex_init(&m->collecting, NULL));
     MUST(pthread_mutex_init(&m->mu, NULL));
     return m;
 }
@@ -92,6 +96,7 @@ void metrics_free(struct metrics *m)
         m->families = f->next;
         family_free(f);
     }
+    MUST(pthread_mutex_destroy(&m->collecting));
     MUST(pthread_mutex_destroy(&m->mu));
     free(m);
 }
@@ -207,10 +212,22 @@ void metrics_drop(struct metric_family *f, struct metric *series)
 
 void metrics_on_collect(struct metrics *m, void (*fn)(void *arg), void *arg)
 {
-    MUST(pthread_mutex_lock(&m->mu));
+    MUST(pthread_mutex_lock(&m->collecting));
     ASSERT(m->collector_count < METRIC_COLLECTORS_MAX);
     m->collectors[m->collector_count++] = (struct collector){fn, arg};
-    MUST(pthread_mutex_unlock(&m->mu));
+    MUST(pthread_mutex_unlock(&m->collecting));
+}
+
+void metrics_off_collect(struct metrics *m, void (*fn)(void *arg), void *arg)
+{
+    MUST(pthread_mutex_lock(&m->collecting));
+    size_t i = 0;
+    while (m->collectors[i].fn != fn || m->collectors[i].arg != arg) {
+        i++;
+        ASSERT(i < m->collector_count);
+    }
+    m->collectors[i] = m->collectors[--m->collector_count];
+    MUST(pthread_mutex_unlock(&m->collecting));
 }
 
 /* --- values ------------------------------------------------------------------------- */
@@ -385,16 +402,11 @@ static void add_family(struct str *out, const struct metric_family *f)
 
 void metrics_write(struct metrics *m, struct str *out)
 {
-    struct collector collectors[METRIC_COLLECTORS_MAX];
-    MUST(pthread_mutex_lock(&m->mu));
-    size_t n = m->collector_count;
-    for (size_t i = 0; i < n; i++) {
-        collectors[i] = m->collectors[i];
+    MUST(pthread_mutex_lock(&m->collecting));
+    for (size_t i = 0; i < m->collector_count; i++) {
+        m->collectors[i].fn(m->collectors[i].arg); /* they make series and set them */
     }
-    MUST(pthread_mutex_unlock(&m->mu));
-    for (size_t i = 0; i < n; i++) {
-        collectors[i].fn(collectors[i].arg); /* unlocked: they make series and set them */
-    }
+    MUST(pthread_mutex_unlock(&m->collecting));
     MUST(pthread_mutex_lock(&m->mu));
     for (const struct metric_family *f = m->families; f != NULL; f = f->next) {
         if (f->series != NULL) {

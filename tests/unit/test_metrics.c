@@ -179,6 +179,22 @@ static void metrics__collectors_run_before_each_write_and_may_make_series(void *
     metrics_free(c.m);
 }
 
+static void metrics__a_collector_that_was_taken_away_runs_no_more(void **state)
+{
+    (void)state;
+    struct collecting c = {.m = metrics_new()};
+    struct collecting other = {.m = c.m};
+    c.family = other.family =
+        metrics_family(c.m, METRIC_GAUGE, "g", "x", "Help", NULL, 0);
+    metrics_on_collect(c.m, collect, &c);
+    metrics_on_collect(c.m, collect, &other);
+    metrics_off_collect(c.m, collect, &c);
+    free(exposition(c.m));
+    assert_int_equal(c.calls, 0);
+    assert_int_equal(other.calls, 1);
+    metrics_free(c.m);
+}
+
 enum { THREADS = 4, ADDS = 20000 };
 
 static void *add_often(void *arg)
