@@ -125,9 +125,13 @@ void http_stop(struct http *http);
 
 /* A pool bounds the calls running to one downstream and may narrow the addresses it
  * connects to. name    for logs. max_running  1..in_flight. public_only  refuse loopback,
- * private, CGNAT and unique-local addresses too. The pool lives until http_stop. */
+ * private, CGNAT and unique-local addresses too. The pool lives until http_pool_free or
+ * http_stop. */
 struct http_pool *http_pool_new(struct http *http, const char *name, int max_running,
                                 bool public_only);
+
+/* No call of the pool is open, and none will come. Any thread. */
+void http_pool_free(struct http_pool *pool);
 
 /* Hand a call to the loop. Any thread, also from a done function. After http_stop began
  * the call is ended at once as RECALLED. */

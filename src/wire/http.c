@@ -56,6 +56,7 @@ struct http_pool {
     struct http_pool *ring_next;
     /* guarded by mu */
     struct http_pool *next;
+    bool gone; /* the loop may free it, once it is not in the ring */
 };
 
 struct http {
@@ -72,6 +73,7 @@ struct http {
     struct http_list inbox;
     struct http_call *asks; /* linked by ask_next */
     struct http_pool *pools;
+    int gone_count;
     bool asleep;
     bool stopping;
     bool closed; /* the loop has left; calls end on the thread that submits them */
@@ -100,11 +102,7 @@ static void ring_offer(struct http *http, struct http_pool *pool)
     }
     pool->in_ring = true;
     pool->ring_next = NULL;
-    if (http->ring_last == NULL) {
-        http->ring_first = pool;
-    } else {
-        http->ring_last->ring_next = pool;
-    }
+    *(http->ring_last == NULL ? &http->ring_first : &http->ring_last->ring_next) = pool;
     http->ring_last = pool;
 }
 
@@ -112,9 +110,7 @@ static struct http_pool *ring_take(struct http *http)
 {
     struct http_pool *pool = http->ring_first;
     http->ring_first = pool->ring_next;
-    if (http->ring_first == NULL) {
-        http->ring_last = NULL;
-    }
+    http->ring_last = http->ring_first == NULL ? NULL : http->ring_last;
     pool->in_ring = false;
     return pool;
 }
@@ -133,6 +129,39 @@ struct http_pool *http_pool_new(struct http *http, const char *name, int max_run
     http->pools = pool;
     MUST(pthread_mutex_unlock(&http->mu));
     return pool;
+}
+
+void http_pool_free(struct http_pool *pool)
+{
+    struct http *http = pool->http;
+    MUST(pthread_mutex_lock(&http->mu));
+    pool->gone = true;
+    http->gone_count++;
+    MUST(pthread_mutex_unlock(&http->mu));
+}
+
+static void pool_free_at(struct http_pool **link)
+{
+    struct http_pool *pool = *link;
+    *link = pool->next;
+    free(pool->name);
+    free(pool);
+}
+
+/* Only the loop frees a pool, so that it finds each where it left it. */
+static void free_gone_pools(struct http *http)
+{
+    MUST(pthread_mutex_lock(&http->mu));
+    struct http_pool **link = &http->pools;
+    while (http->gone_count > 0 && *link != NULL) {
+        if ((*link)->gone && !(*link)->in_ring) {
+            http->gone_count--;
+            pool_free_at(link);
+        } else {
+            link = &(*link)->next;
+        }
+    }
+    MUST(pthread_mutex_unlock(&http->mu));
 }
 
 /* ---- a call's end ---- */
@@ -416,7 +445,8 @@ static void end_all(struct http *http)
         call_recall(http, http->heap.calls[http->heap.count - 1]);
     }
     MUST(pthread_mutex_lock(&http->mu));
-    struct http_pool *pool = http->pools; /* only ever grows at its head */
+    struct http_pool *pool =
+        http->pools; /* grows at its head, and only this thread frees */
     MUST(pthread_mutex_unlock(&http->mu));
     for (; pool != NULL; pool = pool->next) {
         while (pool->waiting.first != NULL) {
@@ -451,6 +481,7 @@ static void *loop_main(void *arg)
     struct http *http = arg;
     for (;;) {
         wait_for_events(http);
+        free_gone_pools(http);
         take_inbox(http);
         if (http->stop_seen) {
             end_all(http);
@@ -468,29 +499,16 @@ static void *loop_main(void *arg)
 
 /* ---- start and stop ---- */
 
-static void metrics_open(struct http *http, struct metrics *metrics)
+static struct metric *gauge(struct metrics *m, const char *name, const char *help)
 {
-    if (metrics == NULL) {
-        return;
-    }
-    http->in_flight_gauge =
-        metrics_series(metrics_family(metrics, METRIC_GAUGE, "sluice_http_in_flight", "",
-                                      "HTTP calls on the wire now.", NULL, 0),
-                       NULL, NULL, NULL, NULL);
-    http->waiting_gauge =
-        metrics_series(metrics_family(metrics, METRIC_GAUGE, "sluice_http_waiting", "",
-                                      "HTTP calls that are due and wait for room.", NULL,
-                                      0),
-                       NULL, NULL, NULL, NULL);
+    struct metric_family *f = metrics_family(m, METRIC_GAUGE, name, "", help, NULL, 0);
+    return metrics_series(f, NULL, NULL, NULL, NULL);
 }
 
 static void http_free(struct http *http)
 {
     while (http->pools != NULL) {
-        struct http_pool *pool = http->pools;
-        http->pools = pool->next;
-        free(pool->name);
-        free(pool);
+        pool_free_at(&http->pools);
     }
     if (http->transfers != NULL) {
         transfers_free(http->transfers);
@@ -555,7 +573,12 @@ struct http *http_start(const struct http_options *options, struct err *err)
         .ca_file = options->ca_file,
         .user_agent = options->user_agent,
     });
-    metrics_open(http, options->metrics);
+    if (options->metrics != NULL) {
+        http->in_flight_gauge = gauge(options->metrics, "sluice_http_in_flight",
+                                      "HTTP calls on the wire now.");
+        http->waiting_gauge = gauge(options->metrics, "sluice_http_waiting",
+                                    "HTTP calls that are due and wait for room.");
+    }
     if (start_thread(http, err) != 0) {
         http_free(http);
         return NULL;
