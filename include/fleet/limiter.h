@@ -35,19 +35,29 @@ struct limiter_bucket {
 
 struct limiter_options {
     const char *prefix;
-    double version; /* of the limits: the highest wins and is stored */
+    double version; /* of new sets' limits: the highest wins and is stored */
     int64_t timeout_ms;
     struct metrics *metrics; /* may be NULL */
 };
 
 struct limiter *limiter_new(struct redis *redis, const struct limiter_options *options);
-void limiter_free(struct limiter *limiter); /* after redis_stop; sets too */
+void limiter_free(struct limiter *limiter); /* after redis_stop; sets that are left too */
 
 /* n may be 0: a set without limits grants at once without Redis. Copies.
  * name  of the downstream: where all its buckets are shared, penalties have one of their
  *       own, under this name. */
 struct limiter_set *limiter_set_new(struct limiter *limiter, const char *name,
                                     const struct limiter_bucket *buckets, size_t n);
+/* One more owner, of whom each says limiter_set_free. Returns the set. */
+struct limiter_set *limiter_set_hold(struct limiter_set *set);
+void limiter_set_free(struct limiter_set *set);
+
+/* Has it exactly these buckets? */
+bool limiter_set_is(const struct limiter_set *set, const struct limiter_bucket *buckets,
+                    size_t n);
+
+/* Its limits are those of a later load. */
+void limiter_set_version(struct limiter_set *set, double version);
 
 /* To be called from redis_options.connected: a new master's buckets are not trusted to be
  * full. */

@@ -53,14 +53,17 @@ struct bucket {
 };
 
 struct limiter_set {
+    struct limiter_set *next; /* guarded by the limiter's mu */
     /* read-only after limiter_set_new */
     struct limiter *limiter;
-    struct limiter_set *next;
     struct bucket buckets[LIMITER_BUCKETS_MAX];
     size_t n;
+    size_t given; /* of the n, without the one for silence */
 
+    atomic_int owners;
     pthread_mutex_t mu;
     /* guarded by mu */
+    double version;
     int64_t granted_sent_us; /* when the last call that granted was sent; 0: none */
     uint64_t fenced;         /* the limiter's fences this set has answered to */
 };
@@ -94,21 +97,25 @@ struct limiter *limiter_new(struct redis *redis, const struct limiter_options *o
     return limiter;
 }
 
+static void set_release(struct limiter_set *set)
+{
+    for (size_t i = 0; i < set->n; i++) {
+        free(set->buckets[i].key);
+        free(set->buckets[i].name);
+    }
+    MUST(pthread_mutex_destroy(&set->mu));
+    free(set);
+}
+
 void limiter_free(struct limiter *limiter)
 {
     if (!limiter) {
         return;
     }
-    struct limiter_set *set = limiter->sets;
-    while (set) {
-        struct limiter_set *next = set->next;
-        for (size_t i = 0; i < set->n; i++) {
-            free(set->buckets[i].key);
-            free(set->buckets[i].name);
-        }
-        MUST(pthread_mutex_destroy(&set->mu));
-        free(set);
-        set = next;
+    while (limiter->sets) {
+        struct limiter_set *set = limiter->sets;
+        limiter->sets = set->next;
+        set_release(set);
     }
     MUST(pthread_mutex_destroy(&limiter->mu));
     free(limiter->prefix);
@@ -167,6 +174,8 @@ struct limiter_set *limiter_set_new(struct limiter *limiter, const char *name,
     struct limiter_set *set = mem_zalloc(sizeof *set);
     set->limiter = limiter;
     set->fenced = atomic_load(&limiter->fences);
+    set->version = limiter->version;
+    atomic_init(&set->owners, 1);
     MUST(pthread_mutex_init(&set->mu, NULL));
     ASSERT(n < LIMITER_BUCKETS_MAX);
     for (size_t i = 0; i < n; i++) {
@@ -180,6 +189,7 @@ struct limiter_set *limiter_set_new(struct limiter *limiter, const char *name,
         make_metrics(limiter->metrics, buckets[i].name, &set->buckets[i]);
     }
     set->n = n;
+    set->given = n;
     if (all_shared) {
         add_silence(set, name);
     }
@@ -205,6 +215,48 @@ void limiter_measures(struct limiter *limiter, const char *name,
         }
     }
     MUST(pthread_mutex_unlock(&limiter->mu));
+}
+
+struct limiter_set *limiter_set_hold(struct limiter_set *set)
+{
+    atomic_fetch_add(&set->owners, 1);
+    return set;
+}
+
+void limiter_set_free(struct limiter_set *set)
+{
+    if (atomic_fetch_sub(&set->owners, 1) > 1) {
+        return;
+    }
+    MUST(pthread_mutex_lock(&set->limiter->mu));
+    struct limiter_set **link = &set->limiter->sets;
+    while (*link != set) {
+        link = &(*link)->next;
+    }
+    *link = set->next;
+    MUST(pthread_mutex_unlock(&set->limiter->mu));
+    set_release(set);
+}
+
+bool limiter_set_is(const struct limiter_set *set, const struct limiter_bucket *buckets,
+                    size_t n)
+{
+    bool same = n == set->given;
+    for (size_t i = 0; i < n && same; i++) {
+        const struct bucket *has = &set->buckets[i];
+        char *key = key_of(set->limiter, "", buckets[i].name);
+        same = strcmp(has->key, key) == 0 && has->rate == buckets[i].rate_per_s &&
+               has->burst == buckets[i].burst && has->shared == buckets[i].shared;
+        free(key);
+    }
+    return same;
+}
+
+void limiter_set_version(struct limiter_set *set, double version)
+{
+    MUST(pthread_mutex_lock(&set->mu));
+    set->version = version;
+    MUST(pthread_mutex_unlock(&set->mu));
 }
 
 void limiter_fence(struct limiter *limiter)
@@ -239,11 +291,20 @@ static double number_at(const char *bytes, size_t i)
     return value;
 }
 
-static void put_limit(struct numbers *out, const struct limiter_set *set, size_t i)
+static void put_limit(struct numbers *out, const struct limiter_set *set, size_t i,
+                      double version)
 {
     put(out, set->buckets[i].rate);
     put(out, set->buckets[i].burst);
-    put(out, set->limiter->version);
+    put(out, version);
+}
+
+static double version_of(struct limiter_set *set)
+{
+    MUST(pthread_mutex_lock(&set->mu));
+    double version = set->version;
+    MUST(pthread_mutex_unlock(&set->mu));
+    return version;
 }
 
 static struct redis_command command_new(const struct limiter_set *set,
@@ -309,6 +370,7 @@ static void call_begin(struct call *call, struct limiter_ask *ask)
     int64_t since_us = call->sent_us - set->granted_sent_us;
     bool granted_before = set->granted_sent_us != 0;
     bool fence = set->fenced != call->fences;
+    double version = set->version;
     MUST(pthread_mutex_unlock(&set->mu));
     bool recent = granted_before && since_us < (int64_t)RECENT_MS * 1000;
     /* the script may run as late as the deadline, so that much more may have passed */
@@ -319,7 +381,7 @@ static void call_begin(struct call *call, struct limiter_ask *ask)
     put(&call->numbers, granted_before ? elapsed_us : 1e18);
     put(&call->numbers, recent ? LIMITER_AHEAD_MS * 1000.0 : 0);
     for (size_t i = 0; i < set->n; i++) {
-        put_limit(&call->numbers, set, i);
+        put_limit(&call->numbers, set, i, version);
     }
 }
 
@@ -463,11 +525,12 @@ void limiter_penalty(struct limiter *limiter, struct limiter_set *set,
         return;
     }
     struct redis_command command = command_new(set, limiter->penalty);
+    double version = version_of(set);
     put(&numbers, (double)retry_after_ms * 1000);
     for (size_t i = 0; i < set->n; i++) {
         if (!set->buckets[i].shared) {
             add_key(&command, &set->buckets[i]);
-            put_limit(&numbers, set, i);
+            put_limit(&numbers, set, i, version);
         }
     }
     add_argument(&command, numbers.bytes, numbers.len);
