@@ -167,7 +167,7 @@ static void end_heartbeat(void *arg)
     heartbeat_stop(arg);
 }
 
-static int run(const struct config *config, struct metrics *metrics, struct admin *admin,
+static int run(struct config *config, struct metrics *metrics, struct admin *admin,
                struct watchdog *dog, struct notify *notify)
 {
     struct err err = ERR_INIT;
@@ -194,7 +194,7 @@ static int run(const struct config *config, struct metrics *metrics, struct admi
     return reason ? reason : code;
 }
 
-static int run_worker(const struct config *config)
+static int run_worker(struct config *config)
 {
     struct err err = ERR_INIT;
     close_memory();

@@ -152,7 +152,13 @@ void config_report_release(struct config_report *report);
 struct config *config_load(const char *path, const struct config_override *overrides,
                            size_t n, char *const *environment,
                            struct config_report *report);
+/* One more owner, of whom each says config_free. Returns the configuration. */
+struct config *config_hold(struct config *config);
 void config_free(struct config *config);
+
+/* Is a setting ("targets.*.url" of "argocd-prod") written the same in both? */
+bool config_same(const struct config *a, const struct config *b, const char *pattern,
+                 const char *name);
 
 /* The paragraph on a code ("SL-C02"), or NULL. And the i-th code, for a list; false at
  * the end. */

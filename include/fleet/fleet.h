@@ -1,4 +1,4 @@
-/* What all lanes of a process share: connections, targets, counters. Made by worker;
+/* What all lanes of a process share: connections, plans, counters. Made by worker;
  * read-only for lanes except where a field says otherwise. */
 #ifndef FLEET_FLEET_H
 #define FLEET_FLEET_H
@@ -6,31 +6,11 @@
 #include <pthread.h>
 
 #include "base/metrics.h"
-#include "fleet/breaker.h"
 #include "fleet/config.h"
 #include "fleet/ledger.h"
 #include "fleet/limiter.h"
-#include "fleet/room.h"
-#include "fleet/unit.h"
+#include "fleet/plan.h"
 #include "wire/kafka_producer.h"
-
-struct fleet_target {
-    const struct config_target *config;
-    struct http_pool *pool;
-    struct limiter_set *limits;
-    struct breaker breaker; /* own lock */
-    struct room room;       /* own lock; as wide as half of in_flight */
-    int64_t lease_ms;
-    atomic_llong silent_until_ms; /* what a Retry-After of this process asked for */
-    int64_t grant_patience_ms; /* a slot further away than this is not waited for in the
-                                  lane */
-    /* counters */
-    struct metric *opened;
-    struct metric *verdicts[VERDICT_COUNT];
-    struct metric *codes[6]; /* 1xx .. 5xx; what got no answer is in fleet.requests */
-    struct metric *duration;
-    struct metric *breaker_open;
-};
 
 /* Who is told of each batch when its verdicts are final, on the lane's thread: the
  * history. Must not block; NULL: nobody. Set before the first lane starts. */
@@ -38,14 +18,13 @@ typedef void fleet_settled_fn(void *arg, const struct lane *lane,
                               const struct batch_of_events *batch);
 
 struct fleet {
-    const struct config *config;
+    struct config *config; /* held; as at the start: for what no reload changes */
     struct http *http;
     struct redis *redis;
     struct ledger *ledger;
     struct limiter *limiter;
     struct kafka_producer *producer;
-    struct fleet_target *targets;
-    size_t target_count;
+    struct plans *plans; /* what a reload may change */
     char **retry_topics; /* by tier */
     char *dead_topic;
     void (*rested)(void *arg, struct lane *lane); /* a lane's thread is about to end */
@@ -62,6 +41,10 @@ struct fleet {
     struct metric_family *parked;          /* verdict, reason */
     struct metric_family *dead_letters;    /* reason */
     struct metric_family *requests;        /* target, code, error_type */
+    struct metric_family *units_opened;    /* target */
+    struct metric_family *units;           /* target, verdict */
+    struct metric_family *durations;       /* target */
+    struct metric_family *circuit_open;    /* target */
     struct metric *events_in_flight;
     struct metric *units_in_flight;
     struct metric *opened_no_target;
@@ -76,10 +59,11 @@ enum {
     FLEET_PRODUCER_BYTES = 32 << 20
 }; /* what may wait to be parked; counted in the memory bound */
 
-/* Make connections, targets and counters; waits for nobody.
- * config, metrics  borrowed until fleet_release.
+/* Make connections, the first plan and counters; waits for nobody.
+ * config   held.
+ * metrics  borrowed until fleet_release.
  * Returns 0, or -EINVAL with a sentence and nothing left behind. */
-int fleet_init(struct fleet *fleet, const struct config *config, struct metrics *metrics,
+int fleet_init(struct fleet *fleet, struct config *config, struct metrics *metrics,
                struct err *err);
 
 /* In this order: http loop, Redis (until redis_until_ms), producer (until

@@ -33,7 +33,7 @@
  * source   false: records of a retry topic, each one unit for the target it names, not
  * routed again. batch    out: units are in UNIT_CLAIM or UNIT_BLOCKED, or already
  * UNIT_ENDED with a verdict. */
-void intake_open(struct lane *lane, const struct fleet *fleet,
+void intake_open(struct lane *lane, const struct plan *plan,
                  const struct kafka_partition *partition, struct kafka_record **records,
                  size_t n, bool source, struct batch_of_events *batch);
 void intake_close(struct batch_of_events *batch);

@@ -11,7 +11,6 @@
 
 /* Returns when every unit has ended (the barrier is open). Units that must be parked have
  * their verdict but are not parked yet. Lane thread. */
-void work_run(struct lane *lane, const struct fleet *fleet,
-              struct batch_of_events *batch);
+void work_run(struct lane *lane, const struct plan *plan, struct batch_of_events *batch);
 
 #endif

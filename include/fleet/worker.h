@@ -14,8 +14,8 @@
 struct worker;
 
 /* Make connections and counters; waits for nobody.
- * config, metrics  borrowed until worker_stop. Returns NULL with a sentence. */
-struct worker *worker_new(const struct config *config, struct metrics *metrics,
+ * config   held; metrics: borrowed until worker_stop. Returns NULL with a sentence. */
+struct worker *worker_new(struct config *config, struct metrics *metrics,
                           struct err *err);
 
 /* Before worker_join: who is told of settled batches. */

@@ -254,6 +254,7 @@ struct config *config_load(const char *path, const struct config_override *overr
     struct config *config = mem_zalloc(sizeof *config);
     memset(report, 0, sizeof *report);
     config->settings = settings_new();
+    atomic_init(&config->settings->owners, 1);
     config->settings->report = report;
     config->loaded_wall_ms = now_wall_ms();
 
@@ -297,9 +298,15 @@ static void free_kafka(struct config *config)
     free(config->kafka.properties);
 }
 
+struct config *config_hold(struct config *config)
+{
+    atomic_fetch_add(&config->settings->owners, 1);
+    return config;
+}
+
 void config_free(struct config *config)
 {
-    if (config == NULL) {
+    if (config == NULL || atomic_fetch_sub(&config->settings->owners, 1) > 1) {
         return;
     }
     free_kafka(config);

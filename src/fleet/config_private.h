@@ -7,6 +7,8 @@
 #ifndef FLEET_CONFIG_PRIVATE_H
 #define FLEET_CONFIG_PRIVATE_H
 
+#include <stdatomic.h>
+
 #include "base/option.h"
 #include "fleet/config.h"
 #include "wire/yaml.h"
@@ -44,6 +46,7 @@ struct config_settings {
     size_t name_count;
     char *path;                   /* of the file; NULL: none */
     struct config_report *report; /* while loading */
+    atomic_int owners;            /* of the struct config */
 };
 
 struct config_settings *settings_new(void);

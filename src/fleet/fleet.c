@@ -9,8 +9,6 @@
 #include "base/now.h"
 
 enum {
-    LEASE_MARGIN_MS =
-        5000, /* a process may stall that long between "sent" and "recorded" */
     REDIS_CONNECT_MS = 2000,
     REDIS_KEY_MAX = 96, /* the prefix has at most 64 */
 };
@@ -83,27 +81,24 @@ static void make_unit_counters(struct fleet *f)
     struct metrics *m = f->metrics;
     static const double took[] = {0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25,
                                   0.5,   0.75, 1,     2.5,  5,     7.5, 10};
-    static const char *const codes[] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
-    static const char *const errors[] = {"timeout", "resolve", "connect", "tls", "reset"};
     static const char *const dead[] = {"bad-json",        "bad-utf8",    "invalid-field",
                                        "missing-field",   "conflict",    "template",
                                        "outcome-unknown", "target-gone", "too-large"};
-    struct metric_family *opened =
+    f->units_opened =
         metrics_family(m, METRIC_COUNTER, "sluice_units_opened_total", "target",
                        "Units, event and target, taken to be worked", NULL, 0);
-    struct metric_family *units =
-        metrics_family(m, METRIC_COUNTER, "sluice_units_total", "target,verdict",
-                       "Units by how they ended here", NULL, 0);
+    f->units = metrics_family(m, METRIC_COUNTER, "sluice_units_total", "target,verdict",
+                              "Units by how they ended here", NULL, 0);
     f->requests = metrics_family(m, METRIC_COUNTER, "sluice_trigger_requests_total",
                                  "target,code,error_type",
                                  "Calls to targets, by class of answer; code none: by "
                                  "what came instead of one",
                                  NULL, 0);
-    struct metric_family *duration =
+    f->durations =
         metrics_family(m, METRIC_HISTOGRAM, "sluice_trigger_request_duration_seconds",
                        "target", "How long calls took", took,
                        sizeof took / sizeof took[0]);
-    struct metric_family *open =
+    f->circuit_open =
         metrics_family(m, METRIC_GAUGE, "sluice_target_circuit_open", "target",
                        "1 while the breaker keeps calls away", NULL, 0);
     f->retries =
@@ -118,37 +113,21 @@ static void make_unit_counters(struct fleet *f)
     for (size_t i = 0; i < sizeof dead / sizeof dead[0]; i++) {
         metrics_series(f->dead_letters, dead[i], NULL, NULL, NULL);
     }
-    f->opened_no_target = metrics_series(opened, "none", NULL, NULL, NULL);
+    f->opened_no_target = metrics_series(f->units_opened, "none", NULL, NULL, NULL);
     for (int v = VERDICT_TRIGGERED; v < VERDICT_COUNT; v++) {
-        f->no_target[v] = metrics_series(units, "none", verdict_name(v), NULL, NULL);
-        for (size_t i = 0; i < f->target_count; i++) {
-            struct fleet_target *t = &f->targets[i];
-            t->verdicts[v] =
-                metrics_series(units, t->config->name, verdict_name(v), NULL, NULL);
-        }
-    }
-    for (size_t i = 0; i < f->target_count; i++) {
-        struct fleet_target *t = &f->targets[i];
-        t->opened = metrics_series(opened, t->config->name, NULL, NULL, NULL);
-        t->duration = metrics_series(duration, t->config->name, NULL, NULL, NULL);
-        t->breaker_open = metrics_series(open, t->config->name, NULL, NULL, NULL);
-        for (size_t c = 1; c < sizeof codes / sizeof codes[0]; c++) {
-            t->codes[c] =
-                metrics_series(f->requests, t->config->name, codes[c], "", NULL);
-        }
-        for (size_t e = 0; e < sizeof errors / sizeof errors[0]; e++) {
-            metrics_series(f->requests, t->config->name, codes[0], errors[e], NULL);
-        }
+        f->no_target[v] = metrics_series(f->units, "none", verdict_name(v), NULL, NULL);
     }
 }
 
 static void collect(void *arg)
 {
     struct fleet *f = arg;
-    for (size_t i = 0; i < f->target_count; i++) {
-        struct fleet_target *t = &f->targets[i];
-        metric_set(t->breaker_open, breaker_is_open(&t->breaker, now_ms()));
+    struct plan *plan = plan_take(f->plans);
+    for (size_t i = 0; i < plan->target_count; i++) {
+        struct fleet_target *t = &plan->targets[i];
+        metric_set(t->breaker_open, breaker_is_open(&t->downstream->breaker, now_ms()));
     }
+    plan_put(plan);
 }
 
 /* --- connections and targets --- */
@@ -224,58 +203,9 @@ static int make_connections(struct fleet *f, struct err *err)
     return 0;
 }
 
-static bool is_shared(const struct config *c, int limit)
-{
-    int users = 0;
-    for (size_t t = 0; t < c->target_count; t++) {
-        for (size_t i = 0; i < c->targets[t].limit_count; i++) {
-            users += c->targets[t].limits[i] == limit;
-        }
-    }
-    return users > 1;
-}
-
-static struct limiter_set *make_limits(struct fleet *f,
-                                       const struct config_target *target)
-{
-    struct limiter_bucket buckets[TARGET_LIMITS_MAX];
-    for (size_t i = 0; i < target->limit_count; i++) {
-        const struct config_limit *limit = &f->config->limits[target->limits[i]];
-        buckets[i] = (struct limiter_bucket){limit->name, limit->rate_per_s, limit->burst,
-                                             is_shared(f->config, target->limits[i])};
-    }
-    return limiter_set_new(f->limiter, target->name, buckets, target->limit_count);
-}
-
-/* A slot further away than the patience for retries, and than two turns of the slowest
- * bucket, is not waited for in the lane: the target asked for silence. */
-static int64_t grant_patience(const struct fleet *f, const struct config_target *target)
-{
-    int64_t patience_ms = target->retry_hold_ms;
-    for (size_t i = 0; i < target->limit_count; i++) {
-        double turn_ms = 2000 / f->config->limits[target->limits[i]].rate_per_s;
-        patience_ms = turn_ms > (double)patience_ms ? (int64_t)turn_ms : patience_ms;
-    }
-    return patience_ms + LIMITER_AHEAD_MS;
-}
-
-static void make_targets(struct fleet *f)
+static void name_topics(struct fleet *f)
 {
     const struct config *c = f->config;
-    f->target_count = c->target_count;
-    f->targets = mem_array(c->target_count + 1, sizeof *f->targets);
-    for (size_t i = 0; i < c->target_count; i++) {
-        struct fleet_target *t = &f->targets[i];
-        const struct config_target *from = &c->targets[i];
-        t->config = from;
-        room_init(&t->room, c->in_flight > 1 ? c->in_flight / 2 : 1);
-        t->pool = http_pool_new(f->http, from->name, t->room.width, from->public_only);
-        t->limits = make_limits(f, from);
-        t->lease_ms = from->timeout_ms + c->redis.timeout_ms + LIMITER_AHEAD_MS +
-                      LIMITER_USE_MS + LEASE_MARGIN_MS;
-        t->grant_patience_ms = grant_patience(f, from);
-        breaker_init(&t->breaker);
-    }
     f->retry_topics = mem_array(c->retry.tier_count + 1, sizeof(char *));
     for (size_t i = 0; i < c->retry.tier_count; i++) {
         f->retry_topics[i] = config_retry_topic(c, i);
@@ -283,39 +213,38 @@ static void make_targets(struct fleet *f)
     f->dead_topic = config_dead_topic(c);
 }
 
-int fleet_init(struct fleet *fleet, const struct config *config, struct metrics *metrics,
+int fleet_init(struct fleet *fleet, struct config *config, struct metrics *metrics,
                struct err *err)
 {
-    *fleet = (struct fleet){.config = config, .metrics = metrics};
+    *fleet = (struct fleet){.config = config_hold(config), .metrics = metrics};
     int rc = make_connections(fleet, err);
     if (rc) {
+        config_free(config);
         return rc;
     }
-    make_targets(fleet);
+    name_topics(fleet);
     make_event_counters(fleet);
     make_unit_counters(fleet);
+    fleet->plans = plans_new(fleet, config);
     metrics_on_collect(metrics, collect, fleet);
     return 0;
 }
 
 void fleet_release(struct fleet *fleet, int64_t redis_until_ms, int64_t producer_until_ms)
 {
-    metrics_on_collect(fleet->metrics, NULL, NULL);
+    metrics_off_collect(fleet->metrics, collect, fleet);
+    plans_free(fleet->plans);
     http_stop(fleet->http);
     redis_stop(fleet->redis, redis_until_ms);
     kafka_producer_stop(fleet->producer, producer_until_ms);
     ledger_free(fleet->ledger);
     limiter_free(fleet->limiter);
-    for (size_t i = 0; i < fleet->target_count; i++) {
-        breaker_release(&fleet->targets[i].breaker);
-        room_release(&fleet->targets[i].room);
-    }
     for (size_t i = 0; i < fleet->config->retry.tier_count; i++) {
         free(fleet->retry_topics[i]);
     }
     free(fleet->retry_topics);
     free(fleet->dead_topic);
-    free(fleet->targets);
+    config_free(fleet->config);
 }
 
 /* --- memory --- */

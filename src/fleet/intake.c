@@ -176,11 +176,11 @@ static void join_chain(struct seen *keys, struct unit *unit)
 
 /* --- units --- */
 
-static struct fleet_target *find_target(const struct fleet *fleet, const char *name)
+static struct fleet_target *find_target(const struct plan *plan, const char *name)
 {
-    for (size_t i = 0; i < fleet->target_count; i++) {
-        if (strcmp(fleet->targets[i].config->name, name) == 0) {
-            return &fleet->targets[i];
+    for (size_t i = 0; i < plan->target_count; i++) {
+        if (strcmp(plan->targets[i].config->name, name) == 0) {
+            return &plan->targets[i];
         }
     }
     return NULL;
@@ -250,6 +250,7 @@ static void add_open(struct batch_of_events *batch, struct lane *lane,
 struct opening {
     struct lane *lane;
     const struct fleet *fleet;
+    const struct plan *plan;
     struct batch_of_events *batch;
     struct seen keys;
     struct seen identities;
@@ -269,7 +270,7 @@ static void open_event(struct opening *o, struct batch_event *be,
         return;
     }
     if (be->target_name) {
-        struct fleet_target *target = find_target(o->fleet, be->target_name);
+        struct fleet_target *target = find_target(o->plan, be->target_name);
         if (target) {
             add_open(o->batch, o->lane, o->fleet, be, target, &o->keys, &o->identities);
         } else {
@@ -278,8 +279,8 @@ static void open_event(struct opening *o, struct batch_event *be,
         }
         return;
     }
-    for (size_t i = 0; i < o->fleet->target_count; i++) {
-        struct fleet_target *target = &o->fleet->targets[i];
+    for (size_t i = 0; i < o->plan->target_count; i++) {
+        struct fleet_target *target = &o->plan->targets[i];
         if (match_event(&target->config->match, &be->event, NULL, NULL)) {
             add_open(o->batch, o->lane, o->fleet, be, target, &o->keys, &o->identities);
         }
@@ -290,19 +291,19 @@ static void open_event(struct opening *o, struct batch_event *be,
     }
 }
 
-static size_t count_units(const struct fleet *fleet, const struct batch_event *be,
+static size_t count_units(const struct plan *plan, const struct batch_event *be,
                           enum event_outcome outcome)
 {
     size_t n = 0;
     if (outcome == EVENT_OK && !be->target_name) {
-        for (size_t i = 0; i < fleet->target_count; i++) {
-            n += match_event(&fleet->targets[i].config->match, &be->event, NULL, NULL);
+        for (size_t i = 0; i < plan->target_count; i++) {
+            n += match_event(&plan->targets[i].config->match, &be->event, NULL, NULL);
         }
     }
     return n ? n : 1;
 }
 
-void intake_open(struct lane *lane, const struct fleet *fleet,
+void intake_open(struct lane *lane, const struct plan *plan,
                  const struct kafka_partition *partition, struct kafka_record **records,
                  size_t n, bool source, struct batch_of_events *batch)
 {
@@ -315,10 +316,13 @@ void intake_open(struct lane *lane, const struct fleet *fleet,
         be->record = records[i];
         read_origin(be, partition, source);
         outcomes[i] = decode(be);
-        units += count_units(fleet, be, outcomes[i]);
+        units += count_units(plan, be, outcomes[i]);
     }
     batch->units = mem_array(units, sizeof *batch->units);
-    struct opening opening = {.lane = lane, .fleet = fleet, .batch = batch};
+    struct opening opening = {.lane = lane,
+                              .fleet = lane->fleet,
+                              .plan = plan,
+                              .batch = batch};
     seen_init(&opening.keys, units);
     seen_init(&opening.identities, units);
     for (size_t i = 0; i < n; i++) {

@@ -67,17 +67,13 @@ static bool take_first(struct lane *lane)
     return lane->tier_ms == 0 || wait_until_due(lane, lane->held);
 }
 
-/* Up to batch.size records, or what came until batch.age after the first. None when told
- * to stop; records taken so far are dropped then, uncounted: they will be delivered
- * again. */
-static struct taken take_batch(struct lane *lane, struct kafka_record **records)
+/* Up to batch.size records after the first, which is held, or what came until batch.age.
+ * None when told to stop; records taken so far are dropped then, uncounted: they will be
+ * delivered again. */
+static struct taken take_batch(struct lane *lane, const struct config *config,
+                               struct kafka_record **records)
 {
-    const struct config *config = lane->fleet->config;
-    struct taken taken = {0};
-    if (!take_first(lane)) {
-        return taken;
-    }
-    taken.opened_wall_ms = now_wall_ms();
+    struct taken taken = {.opened_wall_ms = now_wall_ms()};
     int64_t until_ms = now_ms() + (lane->tier_ms ? 0 : config->batch.age_ms);
     size_t n = 0;
     size_t bytes = lane->held->value_len;
@@ -221,8 +217,8 @@ static void settle(struct lane *lane, struct batch_of_events *batch, int64_t beg
     }
 }
 
-static void run_batch(struct lane *lane, struct kafka_record **records,
-                      const struct taken *taken)
+static void run_batch(struct lane *lane, const struct plan *plan,
+                      struct kafka_record **records, const struct taken *taken)
 {
     const struct fleet *fleet = lane->fleet;
     size_t n = taken->count;
@@ -231,13 +227,13 @@ static void run_batch(struct lane *lane, struct kafka_record **records,
     metric_add(lane->events_read, (double)n);
     metric_add(fleet->events_in_flight, (double)n);
     metric_observe(fleet->batch_events, (double)n);
-    intake_open(lane, fleet, lane->partition, records, n, lane->tier_ms == 0, &batch);
+    intake_open(lane, plan, lane->partition, records, n, lane->tier_ms == 0, &batch);
     batch.opened_wall_ms = taken->opened_wall_ms;
     batch.began_wall_ms = now_wall_ms();
     batch.closed_by = taken->by == CLOSED_SIZE ? "size" : "age";
     count_opened(fleet, &batch);
     lane_shows(lane, &batch);
-    work_run(lane, fleet, &batch);
+    work_run(lane, plan, &batch);
     metric_observe(fleet->barrier_wait, (double)(now_ms() - began_ms) / 1000);
     if (runs(lane)) {
         parking_park(lane, fleet, &batch);
@@ -251,29 +247,41 @@ static void run_batch(struct lane *lane, struct kafka_record **records,
 
 /* --- life --- */
 
+/* One batch, if the window is open. */
+static void turn(struct lane *lane, const struct plan *plan)
+{
+    const struct config *config = plan->config;
+    lane_waits(lane, LANE_WINDOW);
+    if (kafka_await_window(lane->partition, config->batch.window - 1,
+                           now_ms() + IDLE_MS)) {
+        return;
+    }
+    struct kafka_record **records =
+        mem_array((size_t)config->batch.size, sizeof(struct kafka_record *));
+    struct taken taken = take_batch(lane, config, records);
+    if (taken.count > 0) {
+        metric_inc(lane->fleet->batches[taken.by]);
+        atomic_store(&lane->in_batch, true);
+        run_batch(lane, plan, records, &taken);
+        atomic_store(&lane->in_batch, false);
+    }
+    free(records);
+}
+
+/* The plan is taken once there is something to do: a lane that is idle for long works
+ * under the plan of the day its record comes. */
 static void *lane_main(void *arg)
 {
     struct lane *lane = arg;
-    const struct config *config = lane->fleet->config;
-    struct kafka_record **records =
-        mem_array((size_t)config->batch.size, sizeof(struct kafka_record *));
     while (runs(lane)) {
         lane_turns(lane);
-        lane_waits(lane, LANE_WINDOW);
-        if (kafka_await_window(lane->partition, config->batch.window - 1,
-                               now_ms() + IDLE_MS)) {
-            continue;
-        }
-        struct taken taken = take_batch(lane, records);
-        if (taken.count > 0) {
-            metric_inc(lane->fleet->batches[taken.by]);
-            atomic_store(&lane->in_batch, true);
-            run_batch(lane, records, &taken);
-            atomic_store(&lane->in_batch, false);
+        if (take_first(lane)) {
+            struct plan *plan = plan_take(lane->fleet->plans);
+            turn(lane, plan);
+            plan_put(plan);
         }
     }
     kafka_record_free(lane->held);
-    free(records);
     lane->fleet->rested(lane->fleet->arg, lane);
     return NULL;
 }

@@ -172,16 +172,14 @@ void view_spread(const struct metric *histogram, struct view_spread *out)
 void view_target(const struct fleet_target *target, int64_t now, struct view_target *out)
 {
     const struct config_target *config = target->config;
-    int64_t silent_ms = atomic_load(&target->silent_until_ms) - now;
-    *out =
-        (struct view_target){/* its lock is its own */
-                             .open_ms =
-                                 breaker_left_ms((struct breaker *)&target->breaker, now),
-                             .silent_ms = silent_ms > 0 ? silent_ms : 0,
-                             .in_flight = atomic_load(&target->room.out),
-                             .triggered = (uint64_t)metric_value(
-                                 target->verdicts[VERDICT_TRIGGERED]),
-                             .limit_count = config->limit_count};
+    struct downstream *downstream = target->downstream;
+    int64_t silent_ms = atomic_load(&downstream->silent_until_ms) - now;
+    *out = (struct view_target){.open_ms = breaker_left_ms(&downstream->breaker, now),
+                                .silent_ms = silent_ms > 0 ? silent_ms : 0,
+                                .in_flight = atomic_load(&downstream->room.out),
+                                .triggered = (uint64_t)metric_value(
+                                    target->verdicts[VERDICT_TRIGGERED]),
+                                .limit_count = config->limit_count};
     snprintf(out->name, sizeof out->name, "%s", config->name);
     memcpy(out->limits, config->limits, sizeof out->limits);
     view_spread(target->duration, &out->took);

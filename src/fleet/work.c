@@ -34,6 +34,7 @@ enum {
 struct work {
     struct lane *lane;
     const struct fleet *fleet;
+    const struct plan *plan;
     struct unit *units;
     size_t count;
     int64_t renew_check_ms;
@@ -89,9 +90,10 @@ static void keep_silent(struct work *w, struct fleet_target *target, int64_t ms,
                         int64_t now)
 {
     limiter_penalty(w->fleet->limiter, target->limits, ms);
-    long long until = atomic_load(&target->silent_until_ms);
+    long long until = atomic_load(&target->downstream->silent_until_ms);
     while (until < now + ms &&
-           !atomic_compare_exchange_weak(&target->silent_until_ms, &until, now + ms)) {
+           !atomic_compare_exchange_weak(&target->downstream->silent_until_ms, &until,
+                                         now + ms)) {
     }
 }
 
@@ -113,7 +115,7 @@ static void retry_or_defer(struct work *w, struct unit *unit, int64_t now)
         attempt_backoff_ms(unit->tries, config->backoff_min_ms, config->backoff_max_ms,
                            result->retry_after_ms, crypto_random_u64());
     bool patient = unit->round == 0 && now + delay_ms < unit->hold_until_ms;
-    if (!patient || breaker_is_open(&unit->target->breaker, now)) {
+    if (!patient || breaker_is_open(&unit->target->downstream->breaker, now)) {
         work_call_log(unit, "retry topic",
                       result->retry_after_ms > 0 ? result->retry_after_ms : 0);
         unit_defer(unit, result->reason, result->retry_after_ms);
@@ -253,7 +255,7 @@ static void claim_answered(struct work *w, struct unit *unit)
 static void claim_due(struct work *w, int64_t now)
 {
     size_t n = 0;
-    for (size_t i = 0; i < w->starts[w->fleet->target_count]; i++) {
+    for (size_t i = 0; i < w->starts[w->plan->target_count]; i++) {
         struct unit *unit = w->grouped[i];
         if (state_of(unit) == UNIT_CLAIM && unit->next_ms <= now) {
             w->picked[n] = unit;
@@ -314,7 +316,7 @@ static void renew_due(struct work *w, int64_t now)
 
 static bool breaker_defers(struct unit *unit, int64_t now)
 {
-    if (!breaker_is_open(&unit->target->breaker, now)) {
+    if (!breaker_is_open(&unit->target->downstream->breaker, now)) {
         return false;
     }
     unit_defer(unit, "breaker-open", 0);
@@ -324,7 +326,7 @@ static bool breaker_defers(struct unit *unit, int64_t now)
 /* The target asked for silence: wait for its end, or elsewhere if that is far. */
 static bool is_silent(struct unit *unit, int64_t now)
 {
-    int64_t left_ms = atomic_load(&unit->target->silent_until_ms) - now;
+    int64_t left_ms = atomic_load(&unit->target->downstream->silent_until_ms) - now;
     if (left_ms <= 0) {
         return false;
     }
@@ -353,7 +355,7 @@ static bool lease_suffices(struct work *w, struct unit *unit, int64_t now)
 /* Is there room for one more than n? If not, the lane is in line for it. */
 static bool has_room(struct work *w, size_t t, size_t n)
 {
-    struct room *room = &w->fleet->targets[t].room;
+    struct room *room = &w->plan->targets[t].downstream->room;
     if ((size_t)room_now(room) > n) {
         return true;
     }
@@ -376,7 +378,7 @@ static size_t pick_ready(struct work *w, size_t t, struct unit **picked, int64_t
             w->room_ms = now + ROOM_POLL_MS;
             break;
         }
-        if (lease_suffices(w, unit, now) && work_call_prepare(w->fleet, unit)) {
+        if (lease_suffices(w, unit, now) && work_call_prepare(w->plan->config, unit)) {
             picked[n++] = unit;
         }
     }
@@ -397,7 +399,7 @@ static void start_or_wait(struct work *w, const struct limiter_ask *ask,
         }
         return;
     }
-    if (!breaker_allow(&target->breaker, now)) {
+    if (!breaker_allow(&target->downstream->breaker, now)) {
         limiter_refund(w->fleet->limiter, target->limits, 1);
         unit_defer(unit, "breaker-open", 0);
         return;
@@ -412,10 +414,10 @@ static void grant_due(struct work *w, int64_t now)
 {
     size_t asks = 0;
     size_t n = 0;
-    for (size_t t = 0; t < w->fleet->target_count; t++) {
+    for (size_t t = 0; t < w->plan->target_count; t++) {
         size_t more = pick_ready(w, t, w->picked + n, now);
         if (more > 0) {
-            w->asks[asks++] = (struct limiter_ask){.set = w->fleet->targets[t].limits,
+            w->asks[asks++] = (struct limiter_ask){.set = w->plan->targets[t].limits,
                                                    .want = (int)more};
             n += more;
         }
@@ -431,8 +433,8 @@ static void grant_due(struct work *w, int64_t now)
             start_or_wait(w, &w->asks[a], *unit++, i);
         }
     }
-    for (size_t t = 0; t < w->fleet->target_count; t++) {
-        room_pass(&w->fleet->targets[t].room);
+    for (size_t t = 0; t < w->plan->target_count; t++) {
+        room_pass(&w->plan->targets[t].downstream->room);
     }
 }
 
@@ -479,38 +481,38 @@ static int64_t count_open(const struct work *w)
     return n;
 }
 
-static void work_init(struct work *w, struct lane *lane, const struct fleet *fleet,
+static void work_init(struct work *w, struct lane *lane, const struct plan *plan,
                       const struct batch_of_events *batch)
 {
-    *w =
-        (struct work){.lane = lane,
-                      .fleet = fleet,
-                      .units = batch->units,
-                      .count = batch->unit_count,
-                      .renew_check_ms = now_ms() + RENEW_CHECK_MS,
-                      .waits = mem_array(fleet->target_count, sizeof(struct room_wait)),
-                      .grouped = mem_array(batch->unit_count, sizeof(struct unit *)),
-                      .starts = mem_array(fleet->target_count + 1, sizeof(size_t)),
-                      .picked = mem_array(batch->unit_count, sizeof(struct unit *)),
-                      .entries =
-                          mem_array(batch->unit_count, sizeof(struct ledger_entry *)),
-                      .asks = mem_array(fleet->target_count, sizeof(struct limiter_ask))};
+    *w = (struct work){.lane = lane,
+                       .fleet = lane->fleet,
+                       .plan = plan,
+                       .units = batch->units,
+                       .count = batch->unit_count,
+                       .renew_check_ms = now_ms() + RENEW_CHECK_MS,
+                       .waits = mem_array(plan->target_count, sizeof(struct room_wait)),
+                       .grouped = mem_array(batch->unit_count, sizeof(struct unit *)),
+                       .starts = mem_array(plan->target_count + 1, sizeof(size_t)),
+                       .picked = mem_array(batch->unit_count, sizeof(struct unit *)),
+                       .entries =
+                           mem_array(batch->unit_count, sizeof(struct ledger_entry *)),
+                       .asks = mem_array(plan->target_count, sizeof(struct limiter_ask))};
     size_t n = 0;
-    for (size_t t = 0; t < fleet->target_count; t++) {
+    for (size_t t = 0; t < plan->target_count; t++) {
         w->starts[t] = n;
         for (size_t i = 0; i < w->count; i++) {
-            if (w->units[i].target == &fleet->targets[t]) {
+            if (w->units[i].target == &plan->targets[t]) {
                 w->grouped[n++] = &w->units[i];
             }
         }
     }
-    w->starts[fleet->target_count] = n;
+    w->starts[plan->target_count] = n;
 }
 
 static void work_release(struct work *w)
 {
-    for (size_t t = 0; t < w->fleet->target_count; t++) {
-        room_leave(&w->fleet->targets[t].room, &w->waits[t]);
+    for (size_t t = 0; t < w->plan->target_count; t++) {
+        room_leave(&w->plan->targets[t].downstream->room, &w->waits[t]);
     }
     free(w->waits);
     free(w->grouped);
@@ -520,10 +522,10 @@ static void work_release(struct work *w)
     free(w->asks);
 }
 
-void work_run(struct lane *lane, const struct fleet *fleet, struct batch_of_events *batch)
+void work_run(struct lane *lane, const struct plan *plan, struct batch_of_events *batch)
 {
     struct work w;
-    work_init(&w, lane, fleet, batch);
+    work_init(&w, lane, plan, batch);
     int64_t open = count_open(&w);
     waitgroup_add(&lane->wg, open);
     int rc = open == 0 ? 0 : -EAGAIN;

@@ -8,15 +8,15 @@
 #include "event/traceparent.h"
 #include "fleet/lane.h"
 
-bool work_call_prepare(const struct fleet *fleet, struct unit *unit)
+bool work_call_prepare(struct config *config, struct unit *unit)
 {
     struct err err = ERR_INIT;
     if (unit->request_ready) {
         return true;
     }
     int rc = target_request_make(unit->target->config->target, &unit->event->event,
-                                 now_wall_ms() / 1000, config_secret_get,
-                                 (void *)fleet->config, &unit->request, &err);
+                                 now_wall_ms() / 1000, config_secret_get, config,
+                                 &unit->request, &err);
     if (rc) {
         snprintf(unit->detail, sizeof unit->detail, "%.*s", UNIT_DETAIL_MAX - 1,
                  err.text);
@@ -63,7 +63,7 @@ static bool may_start(struct http_call *call)
         return false;
     }
     int64_t now = now_ms();
-    if (now < atomic_load(&unit->target->silent_until_ms)) {
+    if (now < atomic_load(&unit->target->downstream->silent_until_ms)) {
         return false;
     }
     if (unit->has_slot && now > unit->slot_ms + LIMITER_USE_MS) {
@@ -119,10 +119,10 @@ static void ended(struct http_call *call)
     struct fleet_target *target = unit->target;
     const struct fleet *fleet = unit->lane->fleet;
     bool sent = call->started_ms > 0;
-    room_freed(&target->room, sent ? call->ended_ms - call->started_ms : -1);
+    room_freed(&target->downstream->room, sent ? call->ended_ms - call->started_ms : -1);
     attempt_classify(call, target->config->retry_after_cap_ms, &unit->result);
     if (unit->result.class == ATTEMPT_AGAIN) {
-        breaker_unused(&target->breaker);
+        breaker_unused(&target->downstream->breaker);
         lane_post(unit->lane, unit);
         return;
     }
@@ -130,7 +130,7 @@ static void ended(struct http_call *call)
     unit->tries++;
     keep_try(unit);
     count_call(fleet, unit);
-    if (breaker_report(&target->breaker, attempt_is_sick(&unit->result, call),
+    if (breaker_report(&target->downstream->breaker, attempt_is_sick(&unit->result, call),
                        now_ms())) {
         LOG(LOG_WARN, "target left alone for a while", LS("target", target->config->name),
             LS("reason", unit->result.reason), LEND);
@@ -154,7 +154,7 @@ void work_call_start(const struct fleet *fleet, struct unit *unit, int64_t slot_
     unit->recalled = false;
     unit->aborted = false;
     unit->call = (struct http_call){
-        .pool = unit->target->pool,
+        .pool = unit->target->downstream->pool,
         .method = request->method,
         .url = request->url,
         .headers = request->headers,
@@ -171,7 +171,7 @@ void work_call_start(const struct fleet *fleet, struct unit *unit, int64_t slot_
     unit->out_ms = now_ms();
     atomic_store(&unit->wire_ms, 0);
     atomic_store(&unit->state, UNIT_OUT);
-    room_taken(&unit->target->room);
+    room_taken(&unit->target->downstream->room);
     http_submit(fleet->http, &unit->call);
 }
 

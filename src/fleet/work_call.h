@@ -5,8 +5,8 @@
 #include "fleet/fleet.h"
 
 /* Make the unit's request, unless it is ready. Returns false when that cannot be: the
- * unit has then ended as dead. Lane thread. */
-bool work_call_prepare(const struct fleet *fleet, struct unit *unit);
+ * unit has then ended as dead. config: has the secrets. Lane thread. */
+bool work_call_prepare(struct config *config, struct unit *unit);
 
 /* Hand the call to the http loop, to start at slot_ms (monotonic). has_slot: a limiter's
  * slot is spent on it. */

@@ -201,8 +201,7 @@ static void reap_orphans(struct worker *w)
 
 /* --- start --- */
 
-struct worker *worker_new(const struct config *config, struct metrics *metrics,
-                          struct err *err)
+struct worker *worker_new(struct config *config, struct metrics *metrics, struct err *err)
 {
     struct worker *w = mem_zalloc(sizeof *w);
     w->config = config;
@@ -447,14 +446,17 @@ void worker_view(struct worker *w, struct worker_view *view)
     *view = (struct worker_view){.redis_answers = redis_is_connected(f->redis),
                                  .batch_size = w->config->batch.size};
     view_lanes(w, view, now);
-    view->targets = mem_array(f->target_count, sizeof *view->targets);
-    for (size_t i = 0; i < f->target_count; i++) {
-        view_target(&f->targets[i], now, &view->targets[view->target_count++]);
+    struct plan *plan = plan_take(f->plans);
+    const struct config *c = plan->config;
+    view->targets = mem_array(plan->target_count, sizeof *view->targets);
+    for (size_t i = 0; i < plan->target_count; i++) {
+        view_target(&plan->targets[i], now, &view->targets[view->target_count++]);
     }
-    view->limits = mem_array(w->config->limit_count, sizeof *view->limits);
-    for (size_t i = 0; i < w->config->limit_count; i++) {
-        view_limit(f, &w->config->limits[i], &view->limits[view->limit_count++]);
+    view->limits = mem_array(c->limit_count, sizeof *view->limits);
+    for (size_t i = 0; i < c->limit_count; i++) {
+        view_limit(f, &c->limits[i], &view->limits[view->limit_count++]);
     }
+    plan_put(plan);
     view_spread(f->latency, &view->latency);
 }
 

@@ -17,7 +17,7 @@
 #include "redis_server.h"
 #include "wire/httpd.h"
 
-enum { CALLS_MAX = 256, HELD_MAX = 16, OWNERS_MAX = 4, WIDTH = 8 };
+enum { CALLS_MAX = 256, HELD_MAX = 16, OWNERS_MAX = 4 };
 
 /* What the target answers, by the order of calls to one path; the last answer stays. */
 struct script {
@@ -34,13 +34,11 @@ static struct {
     struct config *config;
     struct metrics *metrics;
     struct fleet fleet;
-    struct fleet_target targets[2];
     char *retry_topics[4];
     struct kafka_partition *partition;
     struct kafka_partition *former[OWNERS_MAX]; /* handles of earlier assignments */
     size_t former_count;
     struct lane *lane;
-    char path[64]; /* of the configuration */
     pthread_mutex_t mu;
     pthread_cond_t cond;
     /* guarded by mu */
@@ -51,6 +49,9 @@ static struct {
     size_t held_count;
     bool rested;
 } t;
+
+/* How many calls the wire takes, set before begin; 0: as many as in_flight. */
+static int wire_width;
 
 /* --- the target --- */
 
@@ -165,12 +166,13 @@ static void on_rested(void *arg, struct lane *lane)
     MUST(pthread_mutex_unlock(&t.mu));
 }
 
-static void make_config(const char *extra)
+static struct config *make_config(const char *extra)
 {
     struct config_report report;
+    char path[64];
     char *const no_environment[] = {NULL};
-    snprintf(t.path, sizeof t.path, "/tmp/sluice-lane-XXXXXX");
-    int fd = mkstemp(t.path);
+    snprintf(path, sizeof path, "/tmp/sluice-lane-XXXXXX");
+    int fd = mkstemp(path);
     ASSERT(fd >= 0);
     dprintf(fd,
             "kafka: {brokers: [none:1], topic: ci, group: g}\n"
@@ -180,16 +182,27 @@ static void make_config(const char *extra)
             "targets:\n"
             "  a:\n"
             "    url: \"http://127.0.0.1:%d/a/${event.app}\"\n"
-            "%s%s",
+            "%s%s%s",
             t.redis_server.url, httpd_port(t.target),
-            strstr(extra, "timeout:") ? "" : "    timeout: 2s\n", extra);
+            strstr(extra, "timeout:") ? "" : "    timeout: 2s\n", extra,
+            strstr(extra, "in_flight:") ? "" : "in_flight: 16\n");
     close(fd);
-    t.config = config_load(t.path, NULL, 0, no_environment, &report);
+    struct config *config = config_load(path, NULL, 0, no_environment, &report);
+    unlink(path);
     for (size_t i = 0; i < report.errors; i++) {
         print_error("%s %s\n", report.items[i].where, report.items[i].text);
     }
     config_report_release(&report);
-    ASSERT(t.config);
+    ASSERT(config);
+    return config;
+}
+
+/* What a reload does, with another `extra`. */
+static inline void change_config(const char *extra)
+{
+    struct config *config = make_config(extra);
+    plans_change(t.fleet.plans, config);
+    config_free(config);
 }
 
 static struct metric_family *family(const char *name, const char *labels)
@@ -220,6 +233,12 @@ static void make_counters(struct fleet *f)
     f->parked = family("parked", "v,r");
     f->dead_letters = family("dead_letters", "r");
     f->requests = family("requests", "t,c,e");
+    f->units_opened = family("opened", "t");
+    f->units = family("units", "t,v");
+    f->durations =
+        metrics_family(t.metrics, METRIC_HISTOGRAM, "d", "t", "for the test", buckets, 1);
+    f->circuit_open =
+        metrics_family(t.metrics, METRIC_GAUGE, "open", "t", "for the test", NULL, 0);
     f->events_in_flight = one("events_in_flight");
     f->units_in_flight = one("units_in_flight");
     f->latency = f->batch_events = f->barrier_wait = histogram;
@@ -230,40 +249,15 @@ static void make_counters(struct fleet *f)
     for (int v = 0; v < VERDICT_COUNT; v++) {
         f->no_target[v] = metrics_series(family("units", "t,v"), "none",
                                          verdict_name((enum verdict)v), NULL, NULL);
-        for (size_t i = 0; i < f->target_count; i++) {
-            f->targets[i].verdicts[v] =
-                metrics_series(family("units", "t,v"), f->targets[i].config->name,
-                               verdict_name((enum verdict)v), NULL, NULL);
-        }
     }
-    for (size_t i = 0; i < f->target_count; i++) {
-        f->targets[i].opened =
-            metrics_series(family("opened", "t"), f->targets[i].config->name, NULL, NULL,
-                           NULL);
-        f->targets[i].duration = histogram;
-        for (size_t c = 0; c < 6; c++) {
-            f->targets[i].codes[c] = one("codes");
-        }
-    }
-}
-
-static struct limiter_set *make_limits(const struct config_target *target)
-{
-    struct limiter_bucket buckets[TARGET_LIMITS_MAX];
-    for (size_t i = 0; i < target->limit_count; i++) {
-        const struct config_limit *limit = &t.config->limits[target->limits[i]];
-        buckets[i] = (struct limiter_bucket){.name = limit->name,
-                                             .rate_per_s = limit->rate_per_s,
-                                             .burst = limit->burst};
-    }
-    return limiter_set_new(t.fleet.limiter, target->name, buckets, target->limit_count);
 }
 
 static void make_fleet(void)
 {
     struct err err = ERR_INIT;
-    int width = t.config->in_flight < WIDTH ? t.config->in_flight : WIDTH;
-    struct http_options http = {.in_flight = 2 * width, .user_agent = "test"};
+    struct http_options http = {.in_flight =
+                                    wire_width ? wire_width : t.config->in_flight,
+                                .user_agent = "test"};
     struct redis_options redis = {.url = t.redis_server.url, .connect_timeout_ms = 1000};
     struct ledger_options ledger = {"s", "g", 60000, 2000};
     t.metrics = metrics_new();
@@ -273,8 +267,6 @@ static void make_fleet(void)
                                       .metrics = t.metrics};
     t.fleet = (struct fleet){.config = t.config,
                              .metrics = t.metrics,
-                             .targets = t.targets,
-                             .target_count = t.config->target_count,
                              .dead_topic = config_dead_topic(t.config),
                              .retry_topics = t.retry_topics,
                              .rested = on_rested};
@@ -286,17 +278,8 @@ static void make_fleet(void)
     for (size_t i = 0; i < t.config->retry.tier_count; i++) {
         t.retry_topics[i] = config_retry_topic(t.config, i);
     }
-    for (size_t i = 0; i < t.config->target_count; i++) {
-        t.targets[i] = (struct fleet_target){.config = &t.config->targets[i],
-                                             .lease_ms = 30000,
-                                             .grant_patience_ms = 10000};
-        t.targets[i].pool =
-            http_pool_new(t.fleet.http, t.config->targets[i].name, width, false);
-        t.targets[i].limits = make_limits(&t.config->targets[i]);
-        breaker_init(&t.targets[i].breaker);
-        room_init(&t.targets[i].room, WIDTH);
-    }
     make_counters(&t.fleet);
+    t.fleet.plans = plans_new(&t.fleet, t.config);
 }
 
 /* A lane on this topic; `extra` goes on with target a in the configuration. */
@@ -315,7 +298,7 @@ static void begin(const char *extra, const char *topic, bool source)
                                     .handle = serve};
     t.target = httpd_start(&options, &err);
     ASSERT(t.target);
-    make_config(extra);
+    t.config = make_config(extra);
     make_fleet();
     t.partition = fake_partition_new(topic, source);
 }
@@ -369,31 +352,40 @@ static void assert_units_balance(const struct metric *opened,
                                  struct metric *const verdicts[VERDICT_COUNT])
 {
     double ended = 0;
-    for (int v = 0; v < VERDICT_COUNT; v++) {
+    for (int v = VERDICT_TRIGGERED; v < VERDICT_COUNT; v++) {
         ended += metric_value(verdicts[v]);
     }
     assert_true(metric_value(opened) == ended);
 }
 
+/* Of the present plan. */
+static inline struct fleet_target *target_at(size_t i)
+{
+    struct plan *plan = plan_take(t.fleet.plans);
+    struct fleet_target *target = &plan->targets[i];
+    plan_put(plan);
+    return target;
+}
+
 static void end(void)
 {
+    wire_width = 0;
     if (t.lane) {
         stop_lane(LANE_NO_STARTS);
     }
     assert_true(metric_value(t.fleet.events_in_flight) == 0);
     assert_true(metric_value(t.fleet.units_in_flight) == 0);
     assert_units_balance(t.fleet.opened_no_target, t.fleet.no_target);
-    for (size_t i = 0; i < t.fleet.target_count; i++) {
-        assert_units_balance(t.targets[i].opened, t.targets[i].verdicts);
+    struct plan *plan = plan_take(t.fleet.plans);
+    for (size_t i = 0; i < plan->target_count; i++) {
+        assert_units_balance(plan->targets[i].opened, plan->targets[i].verdicts);
     }
+    plan_put(plan);
+    plans_free(t.fleet.plans);
     http_stop(t.fleet.http);
     redis_stop(t.fleet.redis, now_ms() + 1000);
     ledger_free(t.fleet.ledger);
     limiter_free(t.fleet.limiter);
-    for (size_t i = 0; i < t.config->target_count; i++) {
-        breaker_release(&t.targets[i].breaker);
-        room_release(&t.targets[i].room);
-    }
     for (size_t i = 0; i < t.config->retry.tier_count; i++) {
         free(t.retry_topics[i]);
     }
@@ -406,7 +398,6 @@ static void end(void)
     config_free(t.config);
     httpd_stop(t.target);
     redis_server_stop(&t.redis_server);
-    unlink(t.path);
     MUST(pthread_cond_destroy(&t.cond));
     MUST(pthread_mutex_destroy(&t.mu));
 }

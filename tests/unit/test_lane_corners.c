@@ -246,7 +246,8 @@ static void lane_corners__redis_gone_after_the_call_does_not_undo_it(void **stat
 static void lane_corners__a_call_that_would_start_late_asks_again(void **state)
 {
     (void)state;
-    begin(LIMIT("1000/s") "in_flight: 1\n", "ci", true);
+    wire_width = 1;
+    begin(LIMIT("1000/s"), "ci", true);
     hold_calls(0, "/a/x");
     fake_publish(t.partition, "j", EVENT("1", "x", "c"), NULL);
     fake_publish(t.partition, "k", EVENT("2", "x", "c"), NULL);
@@ -286,7 +287,7 @@ static void lane_corners__unused_slots_are_given_back_at_a_stop(void **state)
     await_wait(LANE_TARGET);
     stop_lane(LANE_NO_STARTS);
     assert_int_equal(calls(), 0);
-    struct limiter_ask ask = {.set = t.targets[0].limits, .want = 1};
+    struct limiter_ask ask = {.set = target_at(0)->limits, .want = 1};
     assert_int_equal(limiter_reserve(t.fleet.limiter, &ask, 1), 0);
     assert_int_equal(ask.granted, 1); /* two slots in debt it would have been refused */
     end();

@@ -150,15 +150,15 @@ static void view__a_target_shows_its_breaker_and_its_silence(void **state)
     (void)state;
     begin("", "ci", true);
     struct view_target view;
-    struct fleet_target *target = &t.targets[0];
+    struct fleet_target *target = target_at(0);
     view_target(target, 1000, &view);
     assert_string_equal(view.name, "a");
     assert_int_equal(view.open_ms, -1);
     assert_int_equal(view.silent_ms, 0);
     for (int i = 0; i < BREAKER_FAILURES; i++) {
-        breaker_report(&target->breaker, true, 1000);
+        breaker_report(&target->downstream->breaker, true, 1000);
     }
-    atomic_store(&target->silent_until_ms, 1700);
+    atomic_store(&target->downstream->silent_until_ms, 1700);
     view_target(target, 1500, &view);
     assert_int_equal(view.open_ms, BREAKER_OPEN_MS - 500);
     assert_int_equal(view.silent_ms, 200);
@@ -173,7 +173,7 @@ static void view__a_target_counts_its_answers(void **state)
     begin("", "ci", true);
     struct view_target view;
     static const double bounds[] = {60};
-    t.targets[0].duration =
+    target_at(0)->duration =
         metrics_series(metrics_family(t.metrics, METRIC_HISTOGRAM, "took", "",
                                       "for the test", bounds, 1),
                        NULL, NULL, NULL, NULL);
@@ -182,7 +182,7 @@ static void view__a_target_counts_its_answers(void **state)
     assert_true(fake_await_done(t.partition, 1));
     int64_t until_ms = now_ms() + FAKE_PATIENCE_MS;
     do {
-        view_target(&t.targets[0], now_ms(), &view);
+        view_target(target_at(0), now_ms(), &view);
     } while (view.triggered < 1 && now_ms() < until_ms);
     assert_int_equal(view.calls, 1);
     assert_int_equal(view.took.bound_count, 1);
