@@ -54,7 +54,7 @@ ifeq (0,$(MAKELEVEL))
 MAKEFLAGS += -j$(shell nproc)
 endif
 
-.PHONY: all unit unit-bins test check check-mock check-real compose-check lint bench fuzz demo install help clean tools gen print-flags need-build always
+.PHONY: all unit unit-bins test check check-mock check-real compose-check lint bench fuzz demo install uninstall help clean tools gen print-flags need-build always
 all: $(BUILD)/sluice-consumer $(BUILD)/sluice-producer
 
 # A library that is missing is said before the compiler trips over it.
@@ -191,9 +191,27 @@ fuzz: gen
 	      tests/fuzz/fuzz_event.c $(LIB_SRC) $(LIBS_ALL)
 	@build/fuzz/fuzz_event -max_total_time=$(FOR) -max_len=65536 -artifact_prefix=build/fuzz/ build/fuzz/corpus
 
+# DESTDIR is put before every path and known to no file. Man pages are installed when build/man has some.
+BIN := $(PREFIX)/bin
+UNITS_DIR := $(PREFIX)/lib/systemd/system
+DOC := $(PREFIX)/share/doc/sluice
+MAN := $(PREFIX)/share/man
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin
-	install -m 755 $(BUILD)/sluice-consumer $(BUILD)/sluice-producer $(DESTDIR)$(PREFIX)/bin
+	install -d $(DESTDIR)$(BIN) $(DESTDIR)$(UNITS_DIR) $(DESTDIR)$(DOC)
+	install -m 755 $(BUILD)/sluice-consumer $(BUILD)/sluice-producer $(DESTDIR)$(BIN)
+	sed 's|@PREFIX@|$(PREFIX)|g' consumer/sluice-consumer@.service.in > $(DESTDIR)$(UNITS_DIR)/sluice-consumer@.service
+	$(BUILD)/sluice-consumer config init > $(DESTDIR)$(DOC)/sluice.yaml
+	chmod 644 $(DESTDIR)$(UNITS_DIR)/sluice-consumer@.service $(DESTDIR)$(DOC)/sluice.yaml
+	install -m 644 README.md LICENSE $(DESTDIR)$(DOC)
+	$(foreach page,$(wildcard build/man/*.[1-9]),install -D -m 644 -t $(DESTDIR)$(MAN)/man$(subst .,,$(suffix $(page))) $(page) &&) true
+	@$(if $(DESTDIR),,echo 'next: install -D -m 644 $(DOC)/sluice.yaml /etc/sluice/sluice.yaml, edit it, \
+	      systemctl daemon-reload, systemctl enable --now sluice-consumer@1')
+
+uninstall:
+	rm -f $(DESTDIR)$(BIN)/sluice-consumer $(DESTDIR)$(BIN)/sluice-producer
+	rm -f $(DESTDIR)$(UNITS_DIR)/sluice-consumer@.service
+	rm -f $(DESTDIR)$(MAN)/man1/sluice-*.1 $(DESTDIR)$(MAN)/man5/sluice.yaml.5
+	rm -rf $(DESTDIR)$(DOC)
 
 help:
 	@echo 'make              build/sluice-consumer and build/sluice-producer'
@@ -208,7 +226,7 @@ help:
 	@echo 'make lint         rooms, sizes, banned functions, clang-format, clang-tidy'
 	@echo 'make bench        throughput, CPU and memory, as ratios measured in one run'
 	@echo 'make fuzz         any bytes as an event, for FOR=60 seconds (needs clang)'
-	@echo 'make install      to DESTDIR and PREFIX ($(PREFIX))'
+	@echo 'make install      programs, systemd unit, documents, to DESTDIR and PREFIX ($(PREFIX)); make uninstall removes them'
 	@echo 'make clean        remove build/'
 	@echo 'SAN=asan, SAN=tsan   a build with a sanitizer, in build/asan or build/tsan; WERROR=1: warnings are errors; V=1: whole commands'
 	@echo 'demo, test, check, compose-check, lint and bench first install what is missing with apt; AUTO_DEPS=0 prints the line instead'
