@@ -1,4 +1,4 @@
-/* Hashes, MACs, randomness: the one door to libcrypto. Any thread. */
+/* Hashes, MACs, randomness, names of faults: the one door to libcrypto. Any thread. */
 #ifndef WIRE_CRYPTO_H
 #define WIRE_CRYPTO_H
 
@@ -32,6 +32,10 @@ int crypto_unbase64(const char *text, unsigned char *out);
 
 void crypto_random(void *out, size_t len);
 uint64_t crypto_random_u64(void);
+
+/* What a certificate's verification ended with (X509_V_ERR_...), in words: "certificate
+ * has expired". */
+const char *crypto_certificate_fault(long code);
 
 const char *crypto_library_version(void);
 

@@ -57,9 +57,10 @@ static int create(struct kafka_admin *admin, const char *name, const char *const
     int rc = kafka_topic_create(admin, name, TOPICS_SIDE_PARTITIONS, -1, config, until_ms,
                                 &created, err);
     if (rc) {
-        err_wrap(
-            err,
-            "cannot create it (let an administrator run: sluice-producer topics ensure)");
+        err_set(err, rc,
+                "%s: it cannot be created (give this user the ACL Create, or let an "
+                "administrator run: sluice-producer topics ensure)",
+                err->text);
         return rc;
     }
     if (created) {
@@ -152,6 +153,26 @@ static void subscribe_to(const struct config *config, const struct kafka_topic *
     str_release(&prefix);
 }
 
+/* Kafka lists no topic that we may not see; asked for it by name, it says so. */
+static int source_missing(const struct config *config, struct kafka_admin *admin,
+                          int64_t until_ms, struct err *err)
+{
+    char value[32];
+    const char *topic = config->kafka.topic;
+    if (kafka_topic_config(admin, topic, "retention.ms", until_ms, value, sizeof value,
+                           NULL) == -EACCES) {
+        return err_set(err, -EACCES,
+                       "topic \"%s\" is not there for us: give this user the ACL Read on "
+                       "it (compose/secure/README.md), or create it with: "
+                       "sluice-producer topics ensure",
+                       topic);
+    }
+    return err_set(err, -ENOENT,
+                   "topic \"%s\" does not exist on this cluster; create it with: "
+                   "sluice-producer topics ensure --topic %s --group %s",
+                   topic, topic, config->kafka.group);
+}
+
 int topics_ready(const struct config *config, struct kafka_admin *admin, int64_t until_ms,
                  struct topics *topics, struct err *err)
 {
@@ -164,11 +185,7 @@ int topics_ready(const struct config *config, struct kafka_admin *admin, int64_t
     const struct kafka_topic *source = find(found, n, config->kafka.topic);
     bool created = false;
     if (!source) {
-        rc = err_set(err, -ENOENT,
-                     "topic \"%s\" does not exist on this cluster; create it with: "
-                     "sluice-producer "
-                     "topics ensure --topic %s --group %s",
-                     config->kafka.topic, config->kafka.topic, config->kafka.group);
+        rc = source_missing(config, admin, until_ms, err);
         goto out;
     }
     rc = create_missing(config, admin, found, n, until_ms, &created, err);

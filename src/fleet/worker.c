@@ -350,8 +350,7 @@ int worker_check(struct worker *w, struct err *err)
             err_set(err, -EPIPE, "the group put this worker out: %s", why);
             return EXIT_FENCED;
         case KAFKA_REFUSED:
-            err_set(err, -EACCES,
-                    "Kafka refuses us: %s (check kafka.properties and the ACLs)", why);
+            err_set(err, -EACCES, "Kafka refuses us: %s", why);
             return EXIT_REFUSED;
         case KAFKA_NO_TOPIC:
             err_set(err, -ENOENT, "%s; create it with: sluice-producer topics ensure",

@@ -17,6 +17,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
+#include <openssl/x509.h>
 
 #include "base/err.h"
 #include "base/mem.h"
@@ -222,6 +223,11 @@ uint64_t crypto_random_u64(void)
     uint64_t value;
     crypto_random(&value, sizeof value);
     return value;
+}
+
+const char *crypto_certificate_fault(long code)
+{
+    return X509_verify_cert_error_string(code);
 }
 
 const char *crypto_library_version(void)

@@ -14,10 +14,15 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 {
     (void)rk;
     struct kafka_admin *a = opaque;
-    if (kafka_refuses((rd_kafka_resp_err_t)code, reason)) {
-        a->refused = true;
+    if (a->refused) {
+        return; /* what comes now is only its consequence */
     }
-    snprintf(a->reason, sizeof a->reason, "%s", reason);
+    if (kafka_refuses((rd_kafka_resp_err_t)code, reason) || kafka_distrusts(reason)) {
+        a->refused = true;
+        kafka_refusal_text(reason, a->reason, sizeof a->reason);
+    } else if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || !a->reason[0]) {
+        snprintf(a->reason, sizeof a->reason, "%s", reason);
+    }
 }
 
 struct kafka_admin *kafka_admin_open(const char *brokers,
@@ -79,8 +84,7 @@ static int ask_metadata(struct kafka_admin *a, int64_t until_ms,
         }
         rd_kafka_poll(a->rk, 0);
         if (a->refused || kafka_is_refusal(code)) {
-            return err_set(err, -EACCES, "the broker refuses our credentials: %s",
-                           a->reason);
+            return err_set(err, -EACCES, "Kafka refuses us: %s", a->reason);
         }
         if (now_ms() >= until_ms) {
             return err_set(err, -ETIMEDOUT, "no Kafka broker answers: %s",
@@ -233,6 +237,11 @@ static int read_config(rd_kafka_event_t *event, const char *topic, const char *n
                                                       event),
                                                   &n);
     size_t entries = 0;
+    rd_kafka_resp_err_t code = n ? rd_kafka_ConfigResource_error(found[0]) : 0;
+    if (code) {
+        return err_set(err, kafka_errno(code), "topic %s: %s", topic,
+                       rd_kafka_err2str(code));
+    }
     const rd_kafka_ConfigEntry_t **entry =
         n ? rd_kafka_ConfigResource_configs(found[0], &entries) : NULL;
     for (size_t i = 0; i < entries; i++) {

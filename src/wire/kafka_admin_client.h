@@ -10,8 +10,8 @@ enum { KAFKA_ADMIN_STEP_MS = 1000, KAFKA_ADMIN_REQUEST_MS_MAX = 60000 };
 struct kafka_admin {
     rd_kafka_t *rk;
     rd_kafka_queue_t *queue;
-    bool refused;     /* the caller's thread only: callbacks run in rd_kafka_poll */
-    char reason[256]; /* of the last client error */
+    bool refused; /* the caller's thread only: callbacks run in rd_kafka_poll */
+    char reason[ERR_TEXT_MAX - 32]; /* of the last client error */
 };
 
 /* What is left until then, within [1, most_ms]. */

@@ -94,7 +94,9 @@ static void fail(struct kafka_consumer *c, rd_kafka_resp_err_t code)
     if (code == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID ||
         code == RD_KAFKA_RESP_ERR__FATAL) {
         kafka_consumer_note(c, KAFKA_FENCED, rd_kafka_err2str(code));
-    } else if (kafka_is_refusal(code)) {
+    } else if (kafka_is_refusal(code) &&
+               code != RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED) {
+        /* the fetch says that one too, and of which topic */
         kafka_consumer_note(c, KAFKA_REFUSED, rd_kafka_err2str(code));
     }
     LOG(LOG_WARN, "commit failed, the offsets go with the next one",

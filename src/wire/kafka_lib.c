@@ -2,25 +2,64 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "wire/crypto.h"
+
+enum { SCRAM_WORKS_SINCE = 0x020601ff };
+
+/* Lines that say what an error callback says too, or that are of no use to anybody: one
+ * set of properties serves consumer, producer and admin client, and each names those of
+ * the others. */
+static bool is_said_elsewhere(const char *facility)
+{
+    static const char *const facilities[] = {"CONFWARN", "FAIL", "ERROR", "CERTVERIFY"};
+    for (size_t i = 0; i < sizeof facilities / sizeof *facilities; i++) {
+        if (strcmp(facility, facilities[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
 
 static void on_log(const rd_kafka_t *rk, int level, const char *facility,
                    const char *text)
 {
     (void)rk;
-    /* One set of properties serves consumer, producer and admin client; each names those
-     * of the others. */
-    bool of_another = strcmp(facility, "CONFWARN") == 0;
-    if (level <= 4 && !of_another) {
+    if (level <= 4 && !is_said_elsewhere(facility)) {
         LOG(LOG_WARN, "kafka client", LS("facility", facility), LS("text", text), LEND);
     } else {
         LOG(LOG_DEBUG, "kafka client", LS("facility", facility), LS("text", text), LEND);
     }
+}
+
+/* The client's own sentence does not tell an expired certificate from an unknown one, so
+ * the last fault is kept here; it is only for people. */
+static atomic_int certificate_fault;
+
+static int on_certificate(rd_kafka_t *rk, const char *broker, int32_t broker_id,
+                          int *x509_error, int depth, const char *bytes, size_t len,
+                          char *why, size_t why_len, void *opaque)
+{
+    (void)rk;
+    (void)broker;
+    (void)broker_id;
+    (void)depth;
+    (void)bytes;
+    (void)len;
+    (void)opaque;
+    if (*x509_error == 0) {
+        return 1;
+    }
+    atomic_store(&certificate_fault, *x509_error);
+    snprintf(why, why_len, "%s", crypto_certificate_fault(*x509_error));
+    return 0;
 }
 
 /* Properties a user may not set, for a promise would fall. */
@@ -76,6 +115,7 @@ rd_kafka_conf_t *kafka_conf(const struct kafka_property *ours,
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set_log_cb(conf, on_log);
+    rd_kafka_conf_set_ssl_cert_verify_cb(conf, on_certificate);
     if (set_all(conf, ours, properties, property_count, err)) {
         rd_kafka_conf_destroy(conf);
         return NULL;
@@ -97,6 +137,49 @@ bool kafka_refuses(rd_kafka_resp_err_t code, const char *sentence)
 {
     bool broken = code == RD_KAFKA_RESP_ERR__AUTHENTICATION && strstr(sentence, "Local:");
     return kafka_is_refusal(code) && !broken;
+}
+
+static const char verify_failed[] = "certificate verify failed";
+
+bool kafka_distrusts(const char *sentence)
+{
+    static const char *const words[] = {verify_failed, "alert certificate",
+                                        "alert bad certificate", "alert unknown ca",
+                                        "certificate required"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (strstr(sentence, words[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void kafka_refusal_text(const char *sentence, char *text, size_t text_len)
+{
+    if (strstr(sentence, verify_failed)) {
+        snprintf(text, text_len,
+                 "the broker's certificate is not trusted: %s (its authority must be in "
+                 "ssl.ca.location, the name in kafka.brokers must be in it, and it must "
+                 "not be over)",
+                 crypto_certificate_fault(atomic_load(&certificate_fault)));
+    } else if (kafka_distrusts(sentence)) {
+        snprintf(text, text_len,
+                 "the broker does not take our certificate: %.250s (see "
+                 "ssl.certificate.location: who signed it, and is it over?)",
+                 sentence);
+    } else if (strstr(sentence, "SCRAM") && rd_kafka_version() < SCRAM_WORKS_SINCE) {
+        snprintf(text, text_len,
+                 "%.250s (check sasl.username and sasl.password; librdkafka %s cannot "
+                 "log in to Kafka 4 by SCRAM: use PLAIN over TLS or a certificate there)",
+                 sentence, rd_kafka_version_str());
+    } else if (strstr(sentence, "uthenticat")) {
+        snprintf(text, text_len,
+                 "%.350s (check sasl.username and sasl.password in kafka.properties)",
+                 sentence);
+    } else {
+        snprintf(text, text_len,
+                 "%.350s (the ACLs a worker needs: compose/secure/README.md)", sentence);
+    }
 }
 
 int kafka_errno(rd_kafka_resp_err_t code)

@@ -27,6 +27,14 @@ int kafka_errno(rd_kafka_resp_err_t code);
 bool kafka_is_refusal(rd_kafka_resp_err_t code);
 bool kafka_refuses(rd_kafka_resp_err_t code, const char *sentence);
 
+/* Does the client's sentence say that either side does not trust the other's certificate?
+ * At the start a person must mend that; later it is waited out, for it may be one broker
+ * of several. */
+bool kafka_distrusts(const char *sentence);
+
+/* The client's sentence on a refusal, or on distrust, with the next step. */
+void kafka_refusal_text(const char *sentence, char *text, size_t text_len);
+
 /* A message as a record of our own, in one block: a held librdkafka message would pin its
  * whole fetch buffer. Returns owned (kafka_record_free). */
 struct kafka_record *kafka_record_copy(const rd_kafka_message_t *message);

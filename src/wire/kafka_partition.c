@@ -184,6 +184,11 @@ static void take_error(struct kafka_partition *p, const rd_kafka_message_t *m)
         kafka_consumer_wake(p->consumer);
         return;
     }
+    if (kafka_is_refusal(m->err)) {
+        char why[KAFKA_ERROR_TEXT_MAX];
+        snprintf(why, sizeof why, "topic %s: %s", p->topic, rd_kafka_message_errstr(m));
+        kafka_consumer_note(p->consumer, KAFKA_REFUSED, why);
+    }
     LOG(LOG_WARN, "kafka partition error", LS("topic", p->topic), LI("partition", p->id),
         LS("text", rd_kafka_message_errstr(m)), LEND);
 }

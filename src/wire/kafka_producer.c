@@ -58,8 +58,15 @@ static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *m, void *opaqu
     } else if (rc == -ETIMEDOUT && atomic_load(&p->refused)) {
         rc = -EACCES;
     }
-    sent->fn(sent->arg, rc, m->partition, m->offset,
-             rc == 0 ? "" : rd_kafka_err2str(m->err));
+    char why[KAFKA_ERROR_TEXT_MAX];
+    snprintf(why, sizeof why, "topic %s: %s", rd_kafka_topic_name(m->rkt),
+             rd_kafka_err2str(m->err));
+    if (kafka_is_refusal(m->err)) {
+        char refusal[KAFKA_ERROR_TEXT_MAX];
+        kafka_refusal_text(why, refusal, sizeof refusal);
+        memcpy(why, refusal, sizeof why);
+    }
+    sent->fn(sent->arg, rc, m->partition, m->offset, rc == 0 ? "" : why);
     free(sent);
 }
 
@@ -70,7 +77,9 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
     if (kafka_refuses((rd_kafka_resp_err_t)code, reason)) {
         atomic_store(&p->refused, true);
     }
-    LOG(LOG_WARN, "kafka producer", LS("text", reason), LEND);
+    if (code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) { /* each of them was told of */
+        LOG(LOG_WARN, "kafka producer", LS("text", reason), LEND);
+    }
 }
 
 static rd_kafka_t *make_client(struct kafka_producer *p, struct err *err)
@@ -250,7 +259,7 @@ struct wait {
     int rc;
     int partition;
     int64_t offset;
-    char why[128];
+    char why[KAFKA_ERROR_TEXT_MAX];
 };
 
 static void wait_drop(struct wait *w)
@@ -299,7 +308,7 @@ int kafka_send_wait(struct kafka_producer *p, const struct kafka_message *m,
         *partition = w->partition;
         *offset = w->offset;
         if (rc) {
-            err_set(err, rc, "topic %s: %s", m->topic, w->why);
+            err_set(err, rc, "%s", w->why);
         }
     } else if (atomic_load(&p->refused)) {
         rc = err_set(err, -EACCES, "topic %s: the broker refuses our credentials",

@@ -20,7 +20,11 @@ void kafka_consumer_note(struct kafka_consumer *c, enum kafka_state state,
         return; /* the first reason to give up stands */
     }
     MUST(pthread_mutex_lock(&c->mu));
-    snprintf(c->reason, sizeof c->reason, "%s", reason);
+    if (state == KAFKA_REFUSED) {
+        kafka_refusal_text(reason, c->reason, sizeof c->reason);
+    } else {
+        snprintf(c->reason, sizeof c->reason, "%s", reason);
+    }
     MUST(pthread_mutex_unlock(&c->mu));
     atomic_store(&c->state, (int)state);
 }

@@ -6,24 +6,40 @@ import subprocess
 
 from .kafka_client import KafkaClient
 from .proc import Child, Failure, Skip, free_port, wait_for
+from .secrets import Secrets
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 POM = os.path.join(HERE, "..", "kafka", "pom.xml")
 JVM = ["-Xms96m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-Djava.awt.headless=true",
        "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true"]
+# May do anything, as nobody (who comes without encryption) may; everybody else may what ACLs say: "worker" with its
+# password, and who shows a certificate as "certificate-" and its name.
 USER, PASSWORD = "sluice", "right-password"
+WORKER, WORKER_PASSWORD = "worker", "worker-password"
 
 PROPERTIES = """
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},SASL_PLAINTEXT://127.0.0.1:{sasl},CONTROLLER://127.0.0.1:{controller}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT
+listeners=PLAINTEXT://127.0.0.1:{port},SASL_PLAINTEXT://127.0.0.1:{sasl},SECURE://127.0.0.1:{secure},\
+MUTUAL://127.0.0.1:{mutual},CONTROLLER://127.0.0.1:{controller}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SECURE:SASL_SSL,MUTUAL:SSL,\
+CONTROLLER:PLAINTEXT
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 sasl.enabled.mechanisms=PLAIN
 listener.name.sasl_plaintext.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
 username="{user}" password="{password}" user_{user}="{password}";
+listener.name.secure.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
+username="{user}" password="{password}" user_{worker}="{worker_password}";
+ssl.keystore.type=PEM
+ssl.keystore.location={secrets}/kafka.pem
+ssl.truststore.type=PEM
+ssl.truststore.location={secrets}/ca.crt
+listener.name.mutual.ssl.client.auth=required
+listener.name.mutual.ssl.principal.mapping.rules=RULE:^CN=([^,]+).*$/certificate-$1/
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS;User:{user}
 log.dirs={data}
 num.network.threads=2
 num.io.threads=4
@@ -72,22 +88,28 @@ class RealKafka:
         """ports: of a broker that another process of this run started and looks after."""
         self.version, self.folder, self.child = version, folder, None
         self.classes = os.path.join(jars(build, version), "*")
-        self.ports = ports or (free_port(), free_port())
-        self.port, self.sasl_port = self.ports
+        self.ports = ports or tuple(free_port() for _ in range(4))
+        self.port, self.sasl_port, self.secure_port, self.mutual_port = self.ports
         self.bootstrap = f"127.0.0.1:{self.port}"
         self.sasl_bootstrap = f"127.0.0.1:{self.sasl_port}"
+        self.secure_bootstrap = f"localhost:{self.secure_port}"  # SASL_SSL
+        self.mutual_bootstrap = f"localhost:{self.mutual_port}"  # TLS with client certificates
         self.client = KafkaClient("127.0.0.1", self.port)
         self.ours = ports is None
         if self.ours:
             self._format()
+        self.secrets = Secrets(os.path.join(self.folder, "secrets"))
 
     def _format(self):
         shutil.rmtree(self.folder, ignore_errors=True)
         os.makedirs(self.folder)
+        secrets = Secrets(os.path.join(self.folder, "secrets"))
         self.properties = os.path.join(self.folder, "server.properties")
         with open(self.properties, "w", encoding="ascii") as f:
-            f.write(PROPERTIES.format(port=self.port, sasl=self.sasl_port, controller=free_port(),
-                                      data=os.path.join(self.folder, "data"), user=USER, password=PASSWORD))
+            f.write(PROPERTIES.format(port=self.port, sasl=self.sasl_port, secure=self.secure_port, mutual=self.mutual_port,
+                                      controller=free_port(), data=os.path.join(self.folder, "data"), user=USER,
+                                      password=PASSWORD, worker=WORKER, worker_password=WORKER_PASSWORD,
+                                      secrets=os.path.abspath(secrets.folder)))
         self.tool("kafka.tools.StorageTool", "format", "-t", "c2x1aWNlLXRlc3RzLTAwMQ", "-c", self.properties)
 
     def tool(self, main, *arguments, timeout_s=60):

@@ -10,6 +10,9 @@ from .proc import Failure
 
 LIST_OFFSETS, METADATA, OFFSET_COMMIT, OFFSET_FETCH, FIND_COORDINATOR, DESCRIBE_GROUPS = 2, 3, 8, 9, 10, 15
 CREATE_TOPICS, DELETE_TOPICS, DELETE_RECORDS, CREATE_PARTITIONS = 19, 20, 21, 37
+CREATE_ACLS, DELETE_ACLS = 30, 31
+RESOURCES, PATTERNS = {"topic": 2, "group": 3, "cluster": 4}, {"literal": 3, "prefixed": 4}
+OPERATIONS, ALLOW = {"read": 3, "write": 4, "create": 5, "describe": 8, "idempotent_write": 12}, 3
 NO_ERROR, TOPIC_ALREADY_EXISTS, NOT_LEADER, UNKNOWN_TOPIC = 0, 36, 6, 3
 
 
@@ -111,6 +114,31 @@ class KafkaClient:
         for _, error, why in r.array(lambda: (r.text(), r.take("h"), r.text())):
             if error not in (NO_ERROR, TOPIC_ALREADY_EXISTS):
                 raise Failure(f"topic {name} not created: error {error} {why}")
+
+    @staticmethod
+    def _acl(rule, principal):
+        """rule: ("topic", "prefixed", "ci.", "read")"""
+        resource, pattern, name, operation = rule
+        return (struct.pack(">b", RESOURCES[resource]) + _text(name) + struct.pack(">b", PATTERNS[pattern]) +
+                _text(f"User:{principal}") + _text("*") + struct.pack(">bb", OPERATIONS[operation], ALLOW))
+
+    def allow(self, principal, rules):
+        r = self._ask(CREATE_ACLS, 1, _array([self._acl(rule, principal) for rule in rules]))
+        r.take("i")
+        for error, why in r.array(lambda: (r.take("h"), r.text())):
+            if error != NO_ERROR:
+                raise Failure(f"ACL not made: error {error} {why}")
+
+    def disallow(self, principal, rules):
+        """Exactly these."""
+        r = self._ask(DELETE_ACLS, 1, _array([self._acl(rule, principal) for rule in rules]))
+        r.take("i")
+
+        def matched():
+            return r.take("h"), r.text(), r.take("b"), r.text(), r.take("b"), r.text(), r.text(), r.take("bb")
+        for error, why, gone in r.array(lambda: (r.take("h"), r.text(), r.array(matched))):
+            if error != NO_ERROR or len(gone) != 1:
+                raise Failure(f"ACL not removed: error {error} {why}, {len(gone)} matched")
 
     def delete_topic(self, name):
         self._ask(DELETE_TOPICS, 1, _array([_text(name)]) + struct.pack(">i", 10000))
