@@ -54,7 +54,7 @@ ifeq (0,$(MAKELEVEL))
 MAKEFLAGS += -j$(shell nproc)
 endif
 
-.PHONY: all unit unit-bins test check check-mock check-real compose-check lint bench fuzz demo install uninstall help clean tools gen print-flags need-build always
+.PHONY: all unit unit-bins test check check-mock check-real compose-check lint bench fuzz demo man install uninstall help clean tools gen print-flags need-build always
 all: $(BUILD)/sluice-consumer $(BUILD)/sluice-producer
 
 # A library that is missing is said before the compiler trips over it.
@@ -191,19 +191,36 @@ fuzz: gen
 	      tests/fuzz/fuzz_event.c $(LIB_SRC) $(LIBS_ALL)
 	@build/fuzz/fuzz_event -max_total_time=$(FOR) -max_len=65536 -artifact_prefix=build/fuzz/ build/fuzz/corpus
 
-# DESTDIR is put before every path and known to no file. Man pages are installed when build/man has some.
+# The manual comes from the same tables as --help.
+PAGES := $(addprefix $(BUILD)/man/,sluice-consumer.1 sluice-producer.1 sluice.yaml.5)
+man: $(PAGES)
+$(BUILD)/man/sluice-%.1: $(BUILD)/sluice-%
+	@mkdir -p $(@D)
+	$(Q)$< manual > $@
+$(BUILD)/man/sluice.yaml.5: $(BUILD)/sluice-consumer
+	@mkdir -p $(@D)
+	$(Q)$< manual sluice.yaml > $@
+
+# DESTDIR is put before every path and known to no file.
 BIN := $(PREFIX)/bin
 UNITS_DIR := $(PREFIX)/lib/systemd/system
 DOC := $(PREFIX)/share/doc/sluice
 MAN := $(PREFIX)/share/man
-install: all
+SHELLS := $(PREFIX)/share
+install: all man
 	install -d $(DESTDIR)$(BIN) $(DESTDIR)$(UNITS_DIR) $(DESTDIR)$(DOC)
 	install -m 755 $(BUILD)/sluice-consumer $(BUILD)/sluice-producer $(DESTDIR)$(BIN)
 	sed 's|@PREFIX@|$(PREFIX)|g' consumer/sluice-consumer@.service.in > $(DESTDIR)$(UNITS_DIR)/sluice-consumer@.service
 	$(BUILD)/sluice-consumer config init > $(DESTDIR)$(DOC)/sluice.yaml
 	chmod 644 $(DESTDIR)$(UNITS_DIR)/sluice-consumer@.service $(DESTDIR)$(DOC)/sluice.yaml
 	install -m 644 README.md LICENSE $(DESTDIR)$(DOC)
-	$(foreach page,$(wildcard build/man/*.[1-9]),install -D -m 644 -t $(DESTDIR)$(MAN)/man$(subst .,,$(suffix $(page))) $(page) &&) true
+	install -D -m 644 -t $(DESTDIR)$(MAN)/man1 $(filter %.1,$(PAGES))
+	install -D -m 644 -t $(DESTDIR)$(MAN)/man5 $(filter %.5,$(PAGES))
+	install -d $(DESTDIR)$(SHELLS)/bash-completion/completions $(DESTDIR)$(SHELLS)/zsh/site-functions $(DESTDIR)$(SHELLS)/fish/vendor_completions.d
+	for p in sluice-consumer sluice-producer; do \
+	    $(BUILD)/$$p completion bash > $(DESTDIR)$(SHELLS)/bash-completion/completions/$$p && \
+	    $(BUILD)/$$p completion zsh > $(DESTDIR)$(SHELLS)/zsh/site-functions/_$$p && \
+	    $(BUILD)/$$p completion fish > $(DESTDIR)$(SHELLS)/fish/vendor_completions.d/$$p.fish || exit 1; done
 	@$(if $(DESTDIR),,echo 'next: install -D -m 644 $(DOC)/sluice.yaml /etc/sluice/sluice.yaml, edit it, \
 	      systemctl daemon-reload, systemctl enable --now sluice-consumer@1')
 
@@ -211,6 +228,8 @@ uninstall:
 	rm -f $(DESTDIR)$(BIN)/sluice-consumer $(DESTDIR)$(BIN)/sluice-producer
 	rm -f $(DESTDIR)$(UNITS_DIR)/sluice-consumer@.service
 	rm -f $(DESTDIR)$(MAN)/man1/sluice-*.1 $(DESTDIR)$(MAN)/man5/sluice.yaml.5
+	rm -f $(DESTDIR)$(SHELLS)/bash-completion/completions/sluice-* $(DESTDIR)$(SHELLS)/zsh/site-functions/_sluice-* \
+	      $(DESTDIR)$(SHELLS)/fish/vendor_completions.d/sluice-*.fish
 	rm -rf $(DESTDIR)$(DOC)
 
 help:

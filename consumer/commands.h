@@ -20,6 +20,7 @@ int explain_run(const struct command_line *line);
 int healthcheck_run(const struct command_line *line);
 int doctor_run(const struct command_line *line);
 int trace_run(const struct command_line *line);
+int manual_run(const struct command_line *line);
 int version_run(const struct command_line *line);
 
 extern const struct flag demo_flags[];

@@ -1,6 +1,7 @@
 /* sluice-consumer: carries CI-success events from Kafka to CD triggers, and what one
  * needs around that. */
 #include "base/command.h"
+#include "base/completion.h"
 #include "commands.h"
 
 static const struct command commands[] = {
@@ -89,6 +90,18 @@ static const struct command commands[] = {
          "GET /livez on http.listen. Exit code 0: yes; 1: it says no; 69: no answer.",
      .flags = healthcheck_flags,
      .run = healthcheck_run},
+    {.name = "completion",
+     .words = "bash|zsh|fish",
+     .words_max = 1,
+     .summary = "Print a completion script for a shell",
+     .details =
+         "sluice-consumer completion bash > /etc/bash_completion.d/sluice-consumer",
+     .run = completion_run},
+    {.name = "manual",
+     .words = "[sluice.yaml]",
+     .words_max = 1,
+     .details = "What `make man` turns into manual pages.",
+     .run = manual_run},
     {.name = "version", .summary = "Print the versions", .run = version_run},
     {.name = "help",
      .words = "[COMMAND|CODE|KEY]",

@@ -4,7 +4,9 @@
 #include <stdio.h>
 
 #include "base/command.h"
+#include "base/completion.h"
 #include "base/log.h"
+#include "base/manual.h"
 #include "commands.h"
 #include "wire/crypto.h"
 #include "wire/httpd.h"
@@ -24,6 +26,13 @@ static int version_run(const struct command_line *line)
                SLUICE_VERSION, kafka_library_version(), json_library_version(),
                httpd_library_version(), crypto_library_version());
     }
+    return 0;
+}
+
+static int manual_run(const struct command_line *line)
+{
+    manual_print(line->program, SLUICE_VERSION, "sluice-consumer(1), sluice.yaml(5)",
+                 stdout);
     return 0;
 }
 
@@ -88,6 +97,16 @@ static const struct command commands[] = {
          "clears the account.",
      .flags = mock_cd_flags,
      .run = mock_cd_run},
+    {.name = "completion",
+     .words = "bash|zsh|fish",
+     .words_max = 1,
+     .summary = "Print a completion script for a shell",
+     .details =
+         "sluice-producer completion bash > /etc/bash_completion.d/sluice-producer",
+     .run = completion_run},
+    {.name = "manual",
+     .details = "What `make man` turns into manual pages.",
+     .run = manual_run},
     {.name = "version",
      .summary = "Print the version",
      .flags = version_flags,

@@ -187,6 +187,33 @@ if [ -x "$producer" ]; then
     mock_stop
 fi
 
+# completion: what a shell would offer after these words
+offered() {
+    bash -c 'source <("$0" completion bash); COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _sluice_consumer; echo "=${COMPREPLY[*]}="' \
+        "$consumer" sluice-consumer "$@"
+}
+expect 0 '=config=' offered con
+expect 0 '=show init schema=' offered config ''
+expect 0 '=--origin=' offered config show --o
+expect 0 '--strict' offered check --
+expect 64 'bash, zsh or fish' sluice completion tcsh
+expect 0 'complete -c sluice-consumer' sluice completion fish
+
+# the manual: every command and every setting has its place, and roff has nothing to say
+expect 0 '.SS "sluice\-consumer config show"' sluice manual
+expect 0 'batch.size' sluice manual sluice.yaml
+if command -v man >/dev/null; then
+    expect 0 '' bash -c '"$0" manual >page && ! man --warnings -l page 2>&1 >/dev/null | grep .' "$consumer"
+    expect 0 '' bash -c '"$0" manual sluice.yaml >page && ! man --warnings -l page 2>&1 >/dev/null | grep .' "$consumer"
+fi
+
+# what operators ask: what cannot be reached is said, with the next step
+expect 69 'Redis does not answer' sluice trace -c good.yaml --set redis.url=redis://127.0.0.1:1 some-event
+expect 64 'name one event' sluice trace -c good.yaml
+expect 69 'check kafka.brokers' sluice doctor -c good.yaml --timeout 300ms --set 'kafka.brokers=[127.0.0.1:1]' \
+    --set redis.url=redis://127.0.0.1:1
+expect 64 'expected 1ms to 60s' sluice doctor -c good.yaml --timeout never
+
 # a full disk is an error, not a silence
 [ -w /dev/full ] && expect 74 '' bash -c '"$0" help >/dev/full' "$consumer"
 
