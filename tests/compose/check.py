@@ -35,11 +35,17 @@ from stage import Stage, demand, write_config
 
 COMPOSE_FILE, SLUICE_FILE = "compose/compose.yaml", "compose/sluice.yaml"
 IMAGE = "sluice:check"
-DOT_ENV = "compose/.env"
+DOT_ENV, VARIABLES = "compose/.env", "compose/.env.example"
 UP_EVENTS = 50  # of load in override.yaml
 UP_S = 180
 WITHOUT_ENGINE = ["config with every profile", "schema of docker-compose", "schema of the compose specification"]
 SCENARIOS = [play.scale_and_kill, play.replace, play.restart_kafka, play.restart_redis, play.pause_redis]
+
+
+def documented_ports():
+    """Services with a variable of their own for the port of this host: KAFKA_PORT is kafka's."""
+    with open(VARIABLES, encoding="utf-8") as f:
+        return [name.lower() for name in re.findall(r"^#?([A-Z]+)_PORT=\d+$", f.read(), re.M)]
 
 
 class Check:
@@ -50,8 +56,9 @@ class Check:
         shutil.rmtree(self.folder, ignore_errors=True)
         os.makedirs(os.path.join(self.folder, "log"))
         os.chmod(os.path.join(self.folder, "log"), 0o777)  # the target is another user inside
-        self.ports = {"KAFKA_PORT": free_port(), "PROMETHEUS_PORT": free_port(), "GRAFANA_PORT": free_port()}
-        self.env = {**{k: str(v) for k, v in self.ports.items()}, "SLUICE_IMAGE": IMAGE, "CHECK_FOLDER": self.folder}
+        self.ports = {service: free_port() for service in documented_ports()}
+        self.env = {f"{s.upper()}_PORT": str(port) for s, port in self.ports.items()}
+        self.env.update(SLUICE_IMAGE=IMAGE, CHECK_FOLDER=self.folder)
         self.engine = Engine(self.folder)
         files = [os.path.abspath(COMPOSE_FILE), os.path.join(HERE, "override.yaml")]
         self.project = Project(f"sluice-check-{os.getpid()}", files, self.env, ["demo", "observe"])
@@ -74,11 +81,13 @@ class Check:
     # --- without the project ---
 
     def config(self):
-        """docker-compose takes the file with every profile."""
-        names = schema.profiles(schema.load(COMPOSE_FILE))
+        """docker-compose takes the file with every profile, and each file that is laid over it."""
+        names, base = schema.profiles(schema.load(COMPOSE_FILE)), [os.path.abspath(COMPOSE_FILE)]
         for chosen in [[], *([n] for n in names), names]:
-            Project("sluice-check-config", [os.path.abspath(COMPOSE_FILE)], {}, chosen).compose("config", "-q")
-        return f"profiles {' '.join(names)}"
+            Project("sluice-check-config", base, {}, chosen).compose("config", "-q")
+        for overlay in schema.overlays(COMPOSE_FILE):
+            Project("sluice-check-config", [*base, os.path.abspath(overlay)], {}, names).compose("config", "-q")
+        return f"profiles {' '.join(names)}; over it: {' '.join(schema.overlays(COMPOSE_FILE)) or 'nothing'}"
 
     def packaged_schema(self):
         self.hold_against(schema.packaged_schema())
@@ -88,8 +97,9 @@ class Check:
 
     @staticmethod
     def hold_against(path):
-        found = list(schema.faults(schema.load(COMPOSE_FILE), path))
-        demand(not found, "; ".join(found[:3]))
+        for file in [COMPOSE_FILE, *schema.overlays(COMPOSE_FILE)]:
+            found = list(schema.faults(schema.load(file), path))
+            demand(not found, f"{file}: {'; '.join(found[:3])}")
         broken = schema.load(COMPOSE_FILE)
         broken["services"]["consumer"]["cap_dropp"] = ["ALL"]
         demand(list(schema.faults(broken, path)), "a misspelt key goes unseen")
@@ -112,7 +122,7 @@ class Check:
     # --- on the project ---
 
     def stage(self, name):
-        return Stage(self.project, self.producer, self.folder, self.ports["KAFKA_PORT"], name)
+        return Stage(self.project, self.producer, self.folder, self.ports["kafka"], name)
 
     def up(self):
         """`make up`, as a user would; its own load is the first to be judged."""
@@ -144,15 +154,14 @@ class Check:
         networks = [ipaddress.ip_network(c["Subnet"])
                     for n in json.loads(docker("network", "inspect", f"{self.project.name}_default"))
                     for c in n["IPAM"]["Config"]]
-        documented = {("kafka", 9092, "tcp"): self.ports["KAFKA_PORT"],
-                      ("prometheus", 9090, "tcp"): self.ports["PROMETHEUS_PORT"]}
-        found = list(ports.faults(self.project.inspect(), networks, documented))
+        inspected = self.project.inspect()
+        found = list(ports.faults(inspected, networks, self.ports))
         demand(not found, "; ".join(found[:3]))
-        return "kafka and prometheus on 127.0.0.1"
+        return " ".join(sorted({service for service, _, _, _ in ports.published(inspected)}))
 
     def found_by_prometheus(self):
         """Every consumer is found by its name and scraped."""
-        url = f"http://127.0.0.1:{self.ports['PROMETHEUS_PORT']}/api/v1/query?query=sum(up{{job=%22sluice%22}})"
+        url = f"http://127.0.0.1:{self.ports['prometheus']}/api/v1/query?query=sum(up{{job=%22sluice%22}})"
 
         def scraped():
             with urllib.request.urlopen(url, timeout=5) as answer:

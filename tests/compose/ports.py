@@ -71,36 +71,33 @@ def connects(address, port, timeout_s=0.5):
         return False
 
 
+def service_of(c):
+    return c["Config"]["Labels"]["com.docker.compose.service"]
+
+
 def published(inspected):
-    """{(service, container port, protocol): [(host address, host port), ...]}."""
-    rows = collections.defaultdict(list)
-    for c in inspected:
-        for port, bindings in (c["NetworkSettings"]["Ports"] or {}).items():
-            for b in bindings or []:
-                number, protocol = port.split("/")
-                service = c["Config"]["Labels"]["com.docker.compose.service"]
-                rows[(service, int(number), protocol)].append((ipaddress.ip_address(b["HostIp"]), int(b["HostPort"])))
-    return rows
+    """[(service, container port, host address, host port)]."""
+    return sorted((service_of(c), inside, ipaddress.ip_address(b["HostIp"]), int(b["HostPort"]))
+                  for c in inspected for inside, bindings in (c["NetworkSettings"]["Ports"] or {}).items()
+                  for b in bindings or [])
 
 
 def faults(inspected, networks, documented):
-    """documented: {(service, container port, "tcp"): host port}. Sentences."""
-    open_ports = published(inspected)
-    for key in sorted(open_ports.keys() | documented.keys()):
-        where = open_ports.get(key, [])
-        if key not in documented:
-            yield f"{key[0]} publishes port {key[1]}/{key[2]}, which nobody documented"
-        elif [port for _, port in where] != [documented[key]]:
-            yield f"{key[0]} should publish port {key[1]} as {documented[key]}, and does as {[str(w) for w in where]}"
-        yield from (f"{key[0]} publishes port {key[1]} on {address}" for address, _ in where if not address.is_loopback)
+    """documented: {service: host port}, also of services that do not run. Sentences."""
+    expected = {documented[s] for s in map(service_of, inspected) if s in documented}
+    for service, inside, address, port in published(inspected):
+        if documented.get(service) != port:
+            yield f"{service} publishes {inside} as {port}, which nobody documented"
+        if not address.is_loopback:
+            yield f"{service} publishes {inside} on {address}"
     inodes = proxies(networks)
     for listener in listeners():
         if listener.inode in inodes:
             if not listener.address.is_loopback:
                 yield f"port {listener.port} listens on {listener.address}"
-            if listener.port not in documented.values():
+            if listener.port not in expected:
                 yield f"port {listener.port} listens, and nobody documented it"
-    for port in documented.values():
+    for port in expected:
         if not connects("127.0.0.1", port):
-            yield f"port {port} does not answer on loopback"
+            yield f"port {port} is documented and does not answer"
         yield from (f"port {port} answers on {address}" for address in own_addresses() if connects(address, port))

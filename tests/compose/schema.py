@@ -30,6 +30,12 @@ def load(path, env=()):
         return yaml.safe_load(interpolate(f.read(), dict(env)))
 
 
+def overlays(path):
+    """Other compose files beside it."""
+    beside = sorted(set(glob.glob(os.path.join(os.path.dirname(path), "*.yaml"))) - {path})
+    return [other for other in beside if "services" in load(other)]
+
+
 def profiles(document):
     return sorted({p for s in document["services"].values() for p in s.get("profiles", [])})
 
