@@ -19,8 +19,11 @@ int config_schema_run(const struct command_line *line);
 int explain_run(const struct command_line *line);
 int healthcheck_run(const struct command_line *line);
 int doctor_run(const struct command_line *line);
+int status_run(const struct command_line *line);
+int top_run(const struct command_line *line);
 int trace_run(const struct command_line *line);
 int manual_run(const struct command_line *line);
+int wait_run(const struct command_line *line);
 int version_run(const struct command_line *line);
 
 extern const struct flag demo_flags[];
@@ -30,6 +33,8 @@ extern const struct flag config_init_flags[];
 extern const struct flag explain_flags[];
 extern const struct flag doctor_flags[];
 extern const struct flag healthcheck_flags[];
+extern const struct flag status_flags[];
+extern const struct flag wait_flags[];
 
 /* A word after `help` that is no command: a code, a key, a section, "codes". */
 bool help_topic(const char *word, FILE *out);

@@ -74,6 +74,22 @@ static const struct command commands[] = {
          "something is missing or not valid, 77: refused,\n69: not reached.",
      .flags = doctor_flags,
      .run = doctor_run},
+    {.name = "status",
+     .summary = "Show the fleet: consumers, targets, lag, and what is wrong",
+     .details =
+         "Read from the consumers' heartbeats in Redis; from Kafka alone when Redis is "
+         "gone. What is not\nknown is shown as -, never as 0. --json: one object, schema "
+         "sluice.fleet/1. With --exit-code: 0: all\nis well; 1: a line is starred; 69: "
+         "nobody can say.",
+     .flags = status_flags,
+     .run = status_run},
+    {.name = "wait",
+     .summary = "Wait until the fleet is so: no lag, ready, so many consumers",
+     .details =
+         "sluice-consumer wait --lag 0 --timeout 2m. Several conditions must hold at the "
+         "same time. Exit code\n75: the time is over.",
+     .flags = wait_flags,
+     .run = wait_run},
     {.name = "trace",
      .words = "EVENT_ID",
      .words_max = 1,

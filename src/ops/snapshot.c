@@ -4,6 +4,7 @@
  * consumer speaks of has no owner. */
 #include "ops/snapshot.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -190,7 +191,7 @@ static double lag_rate_drain_s(int64_t lag, double in, double out)
 static void put_drain(struct json_object *o, int64_t lag, double in, double out)
 {
     double s = lag_rate_drain_s(lag, in, out);
-    put_count(o, "drains_in_s", s < 0 || s > 1e9 ? -1 : (int64_t)(s + 0.5));
+    put_count(o, "drains_in_s", s < 0 || s > 1e9 ? -1 : (int64_t)ceil(s));
 }
 
 /* What somebody says of a partition. */
@@ -299,7 +300,7 @@ static struct json_object *join(const struct part *group, size_t n, struct sums 
         committed = offset->committed;
         end = offset->end;
         lag = committed < 0 || end < 0 ? -1 : end > committed ? end - committed : 0;
-        lag_s = lag == 0 ? 0 : lag_s;
+        lag_s = lag == 0 ? 0 : lag_s > 0 ? lag_s : -1; /* the beat saw no lag yet */
     }
     struct json_object *o = json_object_new_object();
     put_text(o, "topic", group[0].topic);

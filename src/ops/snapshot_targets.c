@@ -40,7 +40,8 @@ static struct said *find(struct said_list *list, const char *name, size_t by_max
         return NULL;
     }
     struct said *said = &list->items[list->count++];
-    *said = (struct said){.name = name, .by = mem_array(by_max, sizeof *said->by)};
+    *said = (struct said){.name = name,
+                          .by = mem_array(by_max, sizeof(struct json_object *))};
     return said;
 }
 
