@@ -71,7 +71,4 @@ int fleet_init(struct fleet *fleet, struct config *config, struct metrics *metri
 void fleet_release(struct fleet *fleet, int64_t redis_until_ms,
                    int64_t producer_until_ms);
 
-/* The memory limit of this process' cgroup in bytes, 0 for none. */
-uint64_t fleet_memory_limit(void);
-
 #endif

@@ -246,28 +246,3 @@ void fleet_release(struct fleet *fleet, int64_t redis_until_ms, int64_t producer
     free(fleet->dead_topic);
     config_free(fleet->config);
 }
-
-/* --- memory --- */
-
-uint64_t fleet_memory_limit(void)
-{
-    static const char *const files[] = {"/sys/fs/cgroup/memory.max",
-                                        "/sys/fs/cgroup/memory/memory.limit_in_bytes"};
-    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
-        char text[32] = "";
-        int64_t bytes;
-        FILE *file = fopen(files[i], "re");
-        if (!file) {
-            continue;
-        }
-        char *line = fgets(text, sizeof text, file);
-        fclose(file);
-        if (line) {
-            text[strcspn(text, "\n")] = '\0';
-            /* "max", and version 1's huge number, mean none */
-            return text_parse_int(text, 1, (int64_t)1 << 50, &bytes) ? 0
-                                                                     : (uint64_t)bytes;
-        }
-    }
-    return 0;
-}

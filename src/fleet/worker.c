@@ -15,6 +15,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/cgroup.h"
 #include "base/command.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -276,7 +277,7 @@ void worker_memory(const struct worker *w, uint64_t *bound, uint64_t *limit)
         LANE_STACK_BYTES + 4u * LANE_BATCH_BYTES + units * sizeof(struct unit);
     *bound = BASE_BYTES + partitions * (share + 65536 + lane) +
              (uint64_t)c->in_flight * CALL_BYTES + FLEET_PRODUCER_BYTES;
-    *limit = fleet_memory_limit();
+    *limit = cgroup_memory_limit("/proc/self/cgroup", "/sys/fs/cgroup");
 }
 
 int worker_join(struct worker *w, struct err *err)
