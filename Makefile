@@ -54,7 +54,7 @@ ifeq (0,$(MAKELEVEL))
 MAKEFLAGS += -j$(shell nproc)
 endif
 
-.PHONY: all unit unit-bins test check check-mock check-real compose-check lint bench fuzz demo man install uninstall help clean tools gen print-flags need-build always
+.PHONY: all unit unit-bins test check check-mock check-real compose-check systemd-check lint bench fuzz demo man install uninstall help clean tools gen print-flags need-build always
 all: $(BUILD)/sluice-consumer $(BUILD)/sluice-producer
 
 # A library that is missing is said before the compiler trips over it.
@@ -158,6 +158,10 @@ compose-check:
 	@+$(SUB) all
 	@python3 tests/compose/check.py --build $(BUILD) $(if $(ONLY),--only '$(ONLY)')
 
+# The installed unit under a real systemd, in a container: needs root and an engine.
+systemd-check: all
+	@tests/compose/systemd
+
 demo:
 	@$(DEPS) build demo
 	@+$(SUB) all
@@ -242,6 +246,7 @@ help:
 	@echo 'make unit T=ctx   one unit test program; all without T'
 	@echo 'make check-real ONLY=stop   scenarios whose name contains a word'
 	@echo 'make compose-check   the compose project on a real Docker engine: scaled, killed, restarted (ONLY=kill)'
+	@echo 'make systemd-check   the installed unit under a real systemd, in a container'
 	@echo 'make lint         rooms, sizes, banned functions, clang-format, clang-tidy'
 	@echo 'make bench        throughput, CPU and memory, as ratios measured in one run'
 	@echo 'make fuzz         any bytes as an event, for FOR=60 seconds (needs clang)'
