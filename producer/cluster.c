@@ -37,6 +37,11 @@ static int load_config(const struct command_line *line, struct cluster *cluster)
     }
     int code = cluster->config ? 0 : report.no_input ? EXIT_NO_INPUT : EXIT_CONFIG;
     config_report_release(&report);
+    struct err err = ERR_INIT;
+    if (code == 0 && config_load_kafka_access(cluster->config, environ, &err) != 0) {
+        fprintf(stderr, "sluice-producer: %s\n", err.text);
+        code = EXIT_CONFIG;
+    }
     return code;
 }
 

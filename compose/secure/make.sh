@@ -45,19 +45,19 @@ done
 hash=$(printf %s "$(cat redis_password)" | openssl dgst -sha256 -r | cut -d' ' -f1)
 sed "s/SHA256_OF_THE_PASSWORD/$hash/" "$here/redis-users.acl" >redis-users.acl
 cat >kafka-jaas.conf <<END
-internal.KafkaServer {
+KafkaServer {
   org.apache.kafka.common.security.plain.PlainLoginModule required
   username="admin" password="$(cat admin_password)"
   user_admin="$(cat admin_password)"
   user_sluice="$(cat kafka_password)";
 };
 END
-# for Kafka's own tools, as the administrator
+# for Kafka's own tools, as the administrator, in a container of secure.yaml
 cat >admin.properties <<END
 security.protocol=SASL_SSL
 sasl.mechanism=PLAIN
 sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required username="admin" password="$(cat admin_password)";
 ssl.truststore.type=PEM
-ssl.truststore.location=/etc/kafka/secrets/ca.crt
+ssl.truststore.location=/run/secrets/ca
 END
 echo "made for $days days: $out"

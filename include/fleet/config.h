@@ -176,6 +176,9 @@ int config_load_secrets(struct config *config, char *const *environment, struct 
 /* The same for those alone that Kafka and Redis want: what an operator's command needs,
  * which may not see the targets' secrets. */
 int config_load_access(struct config *config, char *const *environment, struct err *err);
+/* Only those that Kafka wants: who publishes. */
+int config_load_kafka_access(struct config *config, char *const *environment,
+                             struct err *err);
 
 /* Could all secrets be read? As config_load_secrets, and nothing is kept. */
 int config_try_secrets(const struct config *config, char *const *environment,

@@ -164,7 +164,8 @@ int config_load_secrets(struct config *config, char *const *environment, struct 
     return rc;
 }
 
-int config_load_access(struct config *config, char *const *environment, struct err *err)
+int config_load_kafka_access(struct config *config, char *const *environment,
+                             struct err *err)
 {
     int rc = 0;
     for (size_t i = 0; i < config->kafka.property_count && rc == 0; i++) {
@@ -175,11 +176,16 @@ int config_load_access(struct config *config, char *const *environment, struct e
             rc = load_secret(secret, environment, err);
         }
     }
-    rc = rc ? rc : load_redis_password(config, err);
     if (rc == 0) {
         fill_properties(config);
     }
     return rc;
+}
+
+int config_load_access(struct config *config, char *const *environment, struct err *err)
+{
+    int rc = config_load_kafka_access(config, environment, err);
+    return rc ? rc : load_redis_password(config, err);
 }
 
 int config_try_secrets(const struct config *config, char *const *environment,

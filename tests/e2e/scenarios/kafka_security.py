@@ -1,6 +1,7 @@
 """Kafka over TLS with the least ACLs: what works, and that each fault is one line with the next step and no loop."""
 import re
 import shutil
+import subprocess
 
 from harness.door import TlsDoor
 from harness.kafka import WORKER, WORKER_PASSWORD
@@ -17,7 +18,7 @@ def sasl_ssl(stage, **changes):
     """How a worker logs in with a password, over TLS."""
     return {"brokers": [stage.kafka.secure_bootstrap], "properties": {
         "security.protocol": "sasl_ssl", "ssl.ca.location": stage.kafka.secrets.path("ca.crt"), "sasl.mechanism": "PLAIN",
-        "sasl.username": WORKER, "sasl.password": WORKER_PASSWORD, **changes}}
+        "sasl.username": WORKER, "sasl.password": "${secret.kafka}", **changes}}
 
 
 def mutual(stage, secrets=None):
@@ -40,6 +41,9 @@ def set_up(stage, kafka=sasl_ssl, without=None, who=WORKER, **options):
     """Only the source topic is there: the worker makes the others, if it may."""
     stage.set_up(partitions=2, topics=False, **options)
     stage.changes["kafka"] = kafka(stage)
+    with open(f"{stage.folder}/password", "w", encoding="ascii") as f:
+        f.write(WORKER_PASSWORD)
+    stage.changes["secrets"] = {"kafka": {"file": f"{stage.folder}/password"}}
     stage.kafka.create_topic(stage.topic, 2)
     stage.kafka.client.allow(who, [rule for name, rule in rules(stage).items() if name != without])
 
@@ -73,6 +77,9 @@ def least_acls_suffice(stage):
     """A password over TLS and exactly the listed ACLs: also the retry and dead-letter topics are made and used."""
     set_up(stage, **PARKING)
     works(stage)
+    made = subprocess.run([stage.producer, "topics", "ensure", "-c", stage.workers["w1"].config_path], capture_output=True,
+                          text=True, timeout=30)
+    stage.demand(made.returncode == 0, f"topics ensure, as the same user: {made.stderr[-300:]}")
 
 
 @scenario(timeout_s=90)
