@@ -21,6 +21,7 @@ int healthcheck_run(const struct command_line *line);
 int doctor_run(const struct command_line *line);
 int status_run(const struct command_line *line);
 int top_run(const struct command_line *line);
+int tap_run(const struct command_line *line);
 int trace_run(const struct command_line *line);
 int manual_run(const struct command_line *line);
 int wait_run(const struct command_line *line);
@@ -35,6 +36,7 @@ extern const struct flag doctor_flags[];
 extern const struct flag healthcheck_flags[];
 extern const struct flag status_flags[];
 extern const struct flag wait_flags[];
+extern const struct flag tap_flags[];
 
 /* A word after `help` that is no command: a code, a key, a section, "codes". */
 bool help_topic(const char *word, FILE *out);

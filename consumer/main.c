@@ -90,6 +90,13 @@ static const struct command commands[] = {
          "same time. Exit code\n75: the time is over.",
      .flags = wait_flags,
      .run = wait_run},
+    {.name = "tap",
+     .summary = "Show deliveries as they happen, in the whole fleet",
+     .details = "A sample: each consumer shows up to 20 deliveries a second and 50 that "
+                "failed, and how many more\nthere were; and what operators did. Begins "
+                "with the last few. Ends at Ctrl-C, after -n or --for.",
+     .flags = tap_flags,
+     .run = tap_run},
     {.name = "trace",
      .words = "EVENT_ID",
      .words_max = 1,

@@ -3,35 +3,13 @@
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/now.h"
 #include "ops/trace.h"
+#include "ops/words.h"
 #include "wire/json.h"
 
 enum { PATIENCE_MS = 5000, WHAT_WIDTH = 10, TARGET_WIDTH = 18, WORDS_WIDTH = 36 };
-
-static int64_t number(struct json_object *doc, const char *pointer)
-{
-    struct json_object *value = json_at(doc, pointer);
-    return value ? json_object_get_int64(value) : 0;
-}
-
-static const char *text(struct json_object *doc, const char *pointer)
-{
-    const char *value = json_string_at(doc, pointer, NULL);
-    return value ? value : "";
-}
-
-/* "14:02:07.113", in the zone of whoever reads. */
-static void add_clock(struct str *out, int64_t wall_ms)
-{
-    time_t seconds = (time_t)(wall_ms / 1000);
-    struct tm tm;
-    localtime_r(&seconds, &tm);
-    str_addf(out, "%02d:%02d:%02d.%03d", tm.tm_hour, tm.tm_min, tm.tm_sec,
-             (int)(wall_ms % 1000));
-}
 
 static void add_took(struct str *out, int64_t ms)
 {
@@ -47,20 +25,20 @@ static void add_took(struct str *out, int64_t ms)
 
 static void add_words(struct str *out, struct json_object *step)
 {
-    if (strcmp(text(step, "/what"), "try") != 0) {
-        str_add_plain(out, text(step, "/text"));
+    if (strcmp(json_text_or(step, "/what", ""), "try") != 0) {
+        str_add_plain(out, json_text_or(step, "/text", ""));
         return;
     }
-    int64_t status = number(step, "/status");
+    int64_t status = json_number_or(step, "/status", 0);
     if (status) {
         str_addf(out, "%lld", (long long)status);
     }
-    if (text(step, "/text")[0]) {
+    if (json_text_or(step, "/text", "")[0]) {
         str_add(out, status ? " " : "");
-        str_add_plain(out, text(step, "/text"));
+        str_add_plain(out, json_text_or(step, "/text", ""));
     }
-    str_addf(out, " in %lld ms by ", (long long)number(step, "/took_ms"));
-    str_add_plain(out, text(step, "/consumer"));
+    str_addf(out, " in %lld ms by ", (long long)json_number_or(step, "/took_ms", 0));
+    str_add_plain(out, json_text_or(step, "/consumer", ""));
 }
 
 static const char *colour(const struct paint *paint, const char *what)
@@ -81,18 +59,19 @@ static void print_step(struct json_object *step, int64_t before_ms,
     struct str line;
     struct str words;
     struct str target;
-    int64_t at_ms = number(step, "/at_ms");
-    const char *name = text(step, "/what");
+    int64_t at_ms = json_number_or(step, "/at_ms", 0);
+    const char *name = json_text_or(step, "/what", "");
     str_init(&what);
     str_init(&line);
     str_init(&words);
     str_init(&target);
     str_add_plain(&what, name);
     if (strcmp(name, "try") == 0) {
-        str_addf(&what, " %lld", (long long)number(step, "/try"));
+        str_addf(&what, " %lld", (long long)json_number_or(step, "/try", 0));
     }
-    str_add_plain(&target, text(step, "/target"));
-    add_clock(&line, at_ms);
+    str_add_plain(&target, json_text_or(step, "/target", ""));
+    words_clock(&line, at_ms);
+    str_addf(&line, ".%03d", (int)(at_ms % 1000));
     add_words(&words, step);
     str_addf(&line, "  %-*s  %-*s", TARGET_WIDTH, target.data, WORDS_WIDTH, words.data);
     if (before_ms > 0 && at_ms > before_ms) {
@@ -114,17 +93,18 @@ static void print_head(struct json_object *story, const struct paint *paint)
 {
     struct str head;
     str_init(&head);
-    str_add_plain(&head, text(story, "/event"));
-    if (text(story, "/repo")[0] || text(story, "/app")[0]) {
+    str_add_plain(&head, json_text_or(story, "/event", ""));
+    if (json_text_or(story, "/repo", "")[0] || json_text_or(story, "/app", "")[0]) {
         str_addc(&head, ' ');
-        str_add_plain(&head, text(story, text(story, "/repo")[0] ? "/repo" : "/app"));
+        str_add_plain(&head,
+                      json_text_or(story, "/repo", json_text_or(story, "/app", "")));
     }
-    if (text(story, "/commit")[0]) {
+    if (json_text_or(story, "/commit", "")[0]) {
         str_addc(&head, '@');
-        str_add_plain(&head, text(story, "/commit"));
+        str_add_plain(&head, json_text_or(story, "/commit", ""));
     }
     printf("%sevent %s%s\n", paint->bold, head.data, paint->off);
-    if (strcmp(text(story, "/source"), "history") != 0) {
+    if (strcmp(json_text_or(story, "/source", ""), "history") != 0) {
         printf("from its dead letters: what happened before is in their headers only\n");
     }
     str_release(&head);
@@ -136,17 +116,17 @@ static void print_units(struct json_object *units, int64_t took_ms)
         struct json_object *unit = json_object_array_get_idx(units, i);
         struct str line;
         str_init(&line);
-        str_add_plain(&line, text(unit, "/target"));
+        str_add_plain(&line, json_text_or(unit, "/target", ""));
         str_add(&line, ": ");
-        str_add_plain(&line, text(unit, "/verdict"));
-        if (text(unit, "/reason")[0]) {
+        str_add_plain(&line, json_text_or(unit, "/verdict", ""));
+        if (json_text_or(unit, "/reason", "")[0]) {
             str_add(&line, ", ");
-            str_add_plain(&line, text(unit, "/reason"));
+            str_add_plain(&line, json_text_or(unit, "/reason", ""));
         }
-        int64_t attempts = number(unit, "/attempts");
+        int64_t attempts = json_number_or(unit, "/attempts", 0);
         str_addf(&line, ", %lld %s", (long long)attempts,
                  attempts == 1 ? "call" : "calls");
-        if (strcmp(text(unit, "/verdict"), "dead") == 0) {
+        if (strcmp(json_text_or(unit, "/verdict", ""), "dead") == 0) {
             str_add(&line, "  → sluice-consumer dlq list");
         }
         printf("%s\n", line.data);
@@ -169,7 +149,7 @@ static void print_story(struct json_object *story, const struct paint *paint)
     for (size_t i = 0; i < n; i++) {
         struct json_object *step = json_object_array_get_idx(steps, i);
         print_step(step, before_ms, paint);
-        before_ms = number(step, "/at_ms");
+        before_ms = json_number_or(step, "/at_ms", 0);
         first_ms = first_ms ? first_ms : before_ms;
     }
     if (json_at(story, "/units")) {

@@ -64,6 +64,12 @@ const char *json_string_at(struct json_object *doc, const char *pointer, size_t 
  * or NULL. */
 char *json_text_at(struct json_object *doc, const char *pointer);
 
+/* What stands at a pointer, or this when there is no such number or text there. The text
+ * is borrowed. */
+int64_t json_number_or(struct json_object *doc, const char *pointer, int64_t otherwise);
+const char *json_text_or(struct json_object *doc, const char *pointer,
+                         const char *otherwise);
+
 const char *json_library_version(void);
 
 #endif

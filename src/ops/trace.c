@@ -7,21 +7,6 @@
 #include "base/mem.h"
 #include "fleet/tries.h"
 
-static int64_t number(struct json_object *doc, const char *name)
-{
-    struct json_object *value = NULL;
-    return json_object_object_get_ex(doc, name, &value) ? json_object_get_int64(value)
-                                                        : 0;
-}
-
-static const char *text(struct json_object *doc, const char *name)
-{
-    struct json_object *value = NULL;
-    bool there = json_object_object_get_ex(doc, name, &value) &&
-                 json_object_is_type(value, json_type_string);
-    return there ? json_object_get_string(value) : "";
-}
-
 static struct json_object *list(struct json_object *doc, const char *name)
 {
     struct json_object *value = NULL;
@@ -66,14 +51,15 @@ static void add_tries(struct json_object *steps, struct json_object *unit,
                       const char *consumer)
 {
     struct json_object *tries = list(unit, "tries");
-    int64_t before = number(unit, "attempts") - (int64_t)length(tries);
+    int64_t before = json_number_or(unit, "/attempts", 0) - (int64_t)length(tries);
     for (size_t i = 0; i < length(tries); i++) {
         struct json_object *one = json_object_array_get_idx(tries, i);
-        int64_t took_ms = number(one, "took_ms");
-        struct json_object *step = add_step(steps, number(one, "at_ms") + took_ms, "try",
-                                            text(unit, "target"), text(one, "reason"));
+        int64_t took_ms = json_number_or(one, "/took_ms", 0);
+        struct json_object *step =
+            add_step(steps, json_number_or(one, "/at_ms", 0) + took_ms, "try",
+                     json_text_or(unit, "/target", ""), json_text_or(one, "/reason", ""));
         put_number(step, "try", before + (int64_t)i + 1);
-        put_number(step, "status", number(one, "status"));
+        put_number(step, "status", json_number_or(one, "/status", 0));
         put_number(step, "took_ms", took_ms);
         put_text(step, "consumer", consumer);
     }
@@ -84,11 +70,13 @@ static void add_verdict(struct json_object *steps, struct json_object *unit,
 {
     struct str words;
     str_init(&words);
-    str_add(&words, text(unit, "reason"));
-    if (text(unit, "detail")[0]) {
-        str_addf(&words, "%s%s", words.len > 0 ? ": " : "", text(unit, "detail"));
+    str_add(&words, json_text_or(unit, "/reason", ""));
+    if (json_text_or(unit, "/detail", "")[0]) {
+        str_addf(&words, "%s%s", words.len > 0 ? ": " : "",
+                 json_text_or(unit, "/detail", ""));
     }
-    add_step(steps, ended_ms, text(unit, "verdict"), text(unit, "target"), words.data);
+    add_step(steps, ended_ms, json_text_or(unit, "/verdict", ""),
+             json_text_or(unit, "/target", ""), words.data);
     str_release(&words);
 }
 
@@ -98,25 +86,27 @@ static void add_chapter(struct json_object *steps, struct json_object *chapter)
     str_init(&words);
     struct json_object *units = list(chapter, "units");
     bool first_round =
-        length(units) == 0 || number(json_object_array_get_idx(units, 0), "round") == 0;
-    str_addf(&words, "%s[%lld]@%lld", text(chapter, "topic"),
-             (long long)number(chapter, "partition"),
-             (long long)number(chapter, "offset"));
-    add_step(steps, number(chapter, "published_ms"),
+        length(units) == 0 ||
+        json_number_or(json_object_array_get_idx(units, 0), "/round", 0) == 0;
+    str_addf(&words, "%s[%lld]@%lld", json_text_or(chapter, "/topic", ""),
+             (long long)json_number_or(chapter, "/partition", 0),
+             (long long)json_number_or(chapter, "/offset", 0));
+    add_step(steps, json_number_or(chapter, "/published_ms", 0),
              first_round ? "published" : "waiting", "", words.data);
     /* the batch may have been open before this event came */
-    int64_t published_ms = number(chapter, "published_ms");
-    int64_t taken_ms = number(chapter, "opened_ms");
+    int64_t published_ms = json_number_or(chapter, "/published_ms", 0);
+    int64_t taken_ms = json_number_or(chapter, "/opened_ms", 0);
     add_step(steps, taken_ms > published_ms ? taken_ms : published_ms, "taken", "",
-             text(chapter, "consumer"));
+             json_text_or(chapter, "/consumer", ""));
     str_clear(&words);
-    str_addf(&words, "batch of %lld, closed by %s", (long long)number(chapter, "events"),
-             text(chapter, "closed_by"));
-    add_step(steps, number(chapter, "began_ms"), "batched", "", words.data);
+    str_addf(&words, "batch of %lld, closed by %s",
+             (long long)json_number_or(chapter, "/events", 0),
+             json_text_or(chapter, "/closed_by", ""));
+    add_step(steps, json_number_or(chapter, "/began_ms", 0), "batched", "", words.data);
     for (size_t i = 0; i < length(units); i++) {
         struct json_object *unit = json_object_array_get_idx(units, i);
-        add_tries(steps, unit, text(chapter, "consumer"));
-        add_verdict(steps, unit, number(chapter, "ended_ms"));
+        add_tries(steps, unit, json_text_or(chapter, "/consumer", ""));
+        add_verdict(steps, unit, json_number_or(chapter, "/ended_ms", 0));
     }
     str_release(&words);
 }
@@ -129,7 +119,7 @@ static void sort_steps(struct json_object *steps)
         for (size_t k = i; k > 0; k--) {
             struct json_object *a = json_object_array_get_idx(steps, k - 1);
             struct json_object *b = json_object_array_get_idx(steps, k);
-            if (number(a, "at_ms") <= number(b, "at_ms")) {
+            if (json_number_or(a, "/at_ms", 0) <= json_number_or(b, "/at_ms", 0)) {
                 break;
             }
             json_object_get(a);
@@ -146,7 +136,7 @@ static struct json_object *unit_of(struct json_object *units, const char *target
 {
     for (size_t i = 0; i < json_object_array_length(units); i++) {
         struct json_object *unit = json_object_array_get_idx(units, i);
-        if (strcmp(text(unit, "target"), target) == 0) {
+        if (strcmp(json_text_or(unit, "/target", ""), target) == 0) {
             return unit;
         }
     }
@@ -159,15 +149,15 @@ static struct json_object *unit_of(struct json_object *units, const char *target
 /* A duplicate does not undo the trigger it is a duplicate of. */
 static void note_unit(struct json_object *units, struct json_object *from)
 {
-    struct json_object *unit = unit_of(units, text(from, "target"));
-    bool was_triggered = strcmp(text(unit, "verdict"), "triggered") == 0;
-    if (was_triggered && strcmp(text(from, "verdict"), "duplicate") == 0) {
+    struct json_object *unit = unit_of(units, json_text_or(from, "/target", ""));
+    bool was_triggered = strcmp(json_text_or(unit, "/verdict", ""), "triggered") == 0;
+    if (was_triggered && strcmp(json_text_or(from, "/verdict", ""), "duplicate") == 0) {
         return;
     }
     json_object_object_del(unit, "reason");
-    put_text(unit, "verdict", text(from, "verdict"));
-    put_text(unit, "reason", text(from, "reason"));
-    put_number(unit, "attempts", number(from, "attempts"));
+    put_text(unit, "verdict", json_text_or(from, "/verdict", ""));
+    put_text(unit, "reason", json_text_or(from, "/reason", ""));
+    put_number(unit, "attempts", json_number_or(from, "/attempts", 0));
 }
 
 static struct json_object *empty_story(const char *event_id, const char *source)
@@ -181,14 +171,14 @@ static struct json_object *empty_story(const char *event_id, const char *source)
 
 struct json_object *trace_story(const char *event_id, struct json_object *chapters)
 {
-    static const char *const about[] = {"repo", "app", "commit"};
+    static const char *const about[] = {"/repo", "/app", "/commit"};
     struct json_object *story = empty_story(event_id, "history");
     struct json_object *steps = json_object_new_array();
     struct json_object *units = json_object_new_array();
     for (size_t i = 0; i < length(chapters); i++) {
         struct json_object *chapter = json_object_array_get_idx(chapters, i);
         for (size_t k = 0; k < sizeof about / sizeof about[0]; k++) {
-            put_text(story, about[k], text(chapter, about[k]));
+            put_text(story, about[k] + 1, json_text_or(chapter, about[k], ""));
         }
         add_chapter(steps, chapter);
         for (size_t k = 0; k < length(list(chapter, "units")); k++) {

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <time.h>
 
 enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE, DAY = 24 * HOUR };
 
@@ -17,6 +18,14 @@ void words_count(struct str *out, int64_t n)
             str_addc(out, ',');
         }
     }
+}
+
+void words_clock(struct str *out, int64_t wall_ms)
+{
+    time_t seconds = (time_t)(wall_ms / SECOND);
+    struct tm tm;
+    localtime_r(&seconds, &tm);
+    str_addf(out, "%02d:%02d:%02d", tm.tm_hour, tm.tm_min, tm.tm_sec);
 }
 
 void words_span_ms(struct str *out, int64_t ms)

@@ -165,6 +165,21 @@ char *json_text_at(struct json_object *doc, const char *pointer)
     return mem_strdup(json_object_to_json_string(at));
 }
 
+int64_t json_number_or(struct json_object *doc, const char *pointer, int64_t otherwise)
+{
+    struct json_object *value = json_at(doc, pointer);
+    bool number = json_object_is_type(value, json_type_int) ||
+                  json_object_is_type(value, json_type_double);
+    return number ? json_object_get_int64(value) : otherwise;
+}
+
+const char *json_text_or(struct json_object *doc, const char *pointer,
+                         const char *otherwise)
+{
+    const char *text = json_string_at(doc, pointer, NULL);
+    return text ? text : otherwise;
+}
+
 const char *json_library_version(void)
 {
     return json_c_version();
