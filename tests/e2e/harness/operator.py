@@ -1,0 +1,25 @@
+"""What an operator does beside the fleet: commands of sluice-consumer with a worker's configuration."""
+import subprocess
+
+
+def ask(stage, *words, code=0, stdin=None):
+    """Run one; (stdout, stderr)."""
+    worker = next(iter(stage.workers.values()))
+    out = subprocess.run([stage.consumer, *words, "-c", worker.config_path], capture_output=True, text=True, timeout=90,
+                         stdin=stdin or subprocess.DEVNULL)
+    stage.demand(out.returncode == code,
+                 f"{' '.join(words)}: exit code {out.returncode}, not {code}: {(out.stderr or out.stdout)[-300:]}")
+    return out.stdout, out.stderr
+
+
+def begin(stage, *words):
+    """The same, left running; ends with the scenario."""
+    worker = next(iter(stage.workers.values()))
+    child = subprocess.Popen([stage.consumer, *words, "-c", worker.config_path], stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, text=True, stdin=subprocess.DEVNULL)
+
+    def stop():
+        child.kill()
+        child.communicate()
+    stage.also(type("Running", (), {"stop": staticmethod(stop)}))
+    return child
