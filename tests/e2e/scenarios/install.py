@@ -8,8 +8,12 @@ from harness.proc import Skip
 from harness.registry import scenario
 
 UNIT = "lib/systemd/system/sluice-consumer@.service"
-INSTALLED = {"bin/sluice-consumer", "bin/sluice-producer", UNIT, "share/doc/sluice/README.md", "share/doc/sluice/LICENSE",
-             "share/doc/sluice/sluice.yaml"}
+PROGRAMS = ("sluice-consumer", "sluice-producer")
+INSTALLED = {UNIT, "share/doc/sluice/README.md", "share/doc/sluice/LICENSE", "share/doc/sluice/sluice.yaml",
+             "share/man/man5/sluice.yaml.5"}
+INSTALLED |= {pattern % p for p in PROGRAMS for pattern in (
+    "bin/%s", "share/man/man1/%s.1", "share/bash-completion/completions/%s", "share/zsh/site-functions/_%s",
+    "share/fish/vendor_completions.d/%s.fish")}
 
 
 def make(stage, *arguments):
@@ -33,9 +37,8 @@ def puts_and_removes(stage):
     """DESTDIR stands before every path and in no file; a prefix is in the unit; uninstall leaves nothing."""
     top = os.path.join(stage.folder, "root")
     said = make(stage, "install", f"DESTDIR={top}", "PREFIX=/opt/sluice")
-    there = {n for n in files(os.path.join(top, "opt/sluice")) if not n.startswith("share/man/")}
-    stage.demand(there == INSTALLED, f"installed: {sorted(there)}")
-    stage.demand(files(top) == {f"opt/sluice/{n}" for n in files(os.path.join(top, "opt/sluice"))}, "something lies elsewhere")
+    there, wanted = files(top), {f"opt/sluice/{n}" for n in INSTALLED}
+    stage.demand(there == wanted, f"missing {sorted(wanted - there)}, too much {sorted(there - wanted)}")
     with open(os.path.join(top, "opt/sluice", UNIT), encoding="utf-8") as f:
         unit = f.read()
     stage.demand("ExecStart=/opt/sluice/bin/sluice-consumer run" in unit, "the unit starts another program")
