@@ -103,6 +103,11 @@ struct config {
     int64_t progress_ms;     /* watchdog.progress, 60s */
     char *http_listen;       /* "127.0.0.1:9464"; "off": none */
     char *ca_file;           /* http.ca_file: for all targets; NULL: the system's */
+    struct {
+        char *listen;     /* "127.0.0.1:8080" */
+        char *token_file; /* NULL: none */
+        bool read_only;   /* true */
+    } console;
     enum log_level log_level;
     enum log_format log_format;
     struct config_limit *limits;

@@ -241,6 +241,9 @@ void config_build_sections(struct config *config)
     config->progress_ms = number(config, "watchdog.progress");
     config->http_listen = copy_text(config, "http.listen");
     config->ca_file = copy_text(config, "http.ca_file");
+    config->console.listen = copy_text(config, "console.listen");
+    config->console.token_file = copy_text(config, "console.token_file");
+    config->console.read_only = number(config, "console.read_only") != 0;
     config->log_level = (enum log_level)number(config, "log.level");
     config->log_format = (enum log_format)number(config, "log.format");
 }
@@ -322,6 +325,8 @@ void config_free(struct config *config)
         free(config->retry.tier_names[i]);
     }
     free(config->http_listen);
+    free(config->console.listen);
+    free(config->console.token_file);
     free(config->ca_file);
     for (size_t i = 0; i < config->limit_count; i++) {
         free(config->limits[i].name);

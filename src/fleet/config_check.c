@@ -187,18 +187,27 @@ static void check_redis(const struct config *config)
     }
 }
 
-static void check_listen(const struct config *config)
+static void check_address(const struct config *config, const char *key,
+                          const char *listen, const char *expected)
 {
-    const char *listen = config->http_listen;
-    if (listen == NULL || strcmp(listen, "off") == 0) {
-        return;
-    }
     const char *colon = strrchr(listen, ':');
     int64_t port;
     if (colon == NULL || colon == listen ||
         text_parse_int(colon + 1, 0, 65535, &port) != 0) {
-        note(config, CONFIG_ERROR, CODE_TYPE, "http.listen",
-             "expected host:port such as 127.0.0.1:9464, or off");
+        note(config, CONFIG_ERROR, CODE_TYPE, key, expected);
+    }
+}
+
+static void check_listen(const struct config *config)
+{
+    const char *listen = config->http_listen;
+    if (listen != NULL && strcmp(listen, "off") != 0) {
+        check_address(config, "http.listen", listen,
+                      "expected host:port such as 127.0.0.1:9464, or off");
+    }
+    if (config->console.listen != NULL) {
+        check_address(config, "console.listen", config->console.listen,
+                      "expected host:port such as 127.0.0.1:8080");
     }
 }
 

@@ -286,7 +286,8 @@ void config_show(const struct config *config, bool origin, bool json, struct str
 static bool is_own(const struct option *option)
 {
     return strcmp(option->key, "kafka.client_id") == 0 ||
-           strcmp(option->key, "http.listen") == 0 || text_starts(option->key, "log.");
+           strcmp(option->key, "http.listen") == 0 || text_starts(option->key, "log.") ||
+           text_starts(option->key, "console.");
 }
 
 static void add_to_hash(void *arg, const struct path *path, const struct setting *setting)

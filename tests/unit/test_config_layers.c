@@ -65,6 +65,8 @@ static void config_layers__the_design_example_loads_without_a_word(void **state)
     assert_false(target->uncertain_dead);
     assert_string_equal(target_host(target->target), "https://argocd.acme.io:443");
     assert_string_equal(config->http_listen, "127.0.0.1:9464");
+    assert_string_equal(config->console.listen, "127.0.0.1:8080");
+    assert_true(config->console.read_only);
     done(config);
 }
 
