@@ -292,7 +292,7 @@ struct feed *feed_new(const struct feed_options *options)
     feed->options = *options;
     feed->options.boot = NULL;
     snprintf(feed->boot, sizeof feed->boot, "%s", options->boot);
-    feed->ring = mem_array(options->frames_max, sizeof *feed->ring);
+    feed->ring = mem_array(options->frames_max, sizeof(struct frame *));
     MUST(pthread_mutex_init(&feed->mu, NULL));
     feed->head = feed->tail = 1;
     return feed;
