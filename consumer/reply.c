@@ -47,12 +47,20 @@ void reply_error(struct httpd_request *request, int status, const char *error,
     reply_json(request, status, doc);
 }
 
-bool reply_may_read(struct httpd_request *request)
+bool reply_is_get(struct httpd_request *request)
 {
     const char *method = httpd_method(request);
-    const char *site = httpd_header(request, "sec-fetch-site");
-    if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
+    bool is_get = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
+    if (!is_get) {
         reply_error(request, 405, "only GET here", NULL);
+    }
+    return is_get;
+}
+
+bool reply_may_read(struct httpd_request *request)
+{
+    const char *site = httpd_header(request, "sec-fetch-site");
+    if (!reply_is_get(request)) {
         return false;
     }
     if (site && strcmp(site, "cross-site") == 0) {

@@ -17,7 +17,10 @@ void reply_json(struct httpd_request *request, int status,
 void reply_error(struct httpd_request *request, int status, const char *error,
                  const char *next);
 
-/* GET or HEAD from nowhere else than this site? Answers and returns false when not. */
+/* GET or HEAD? Answers and returns false when not. */
+bool reply_is_get(struct httpd_request *request);
+
+/* The same, and not on behalf of another site? */
 bool reply_may_read(struct httpd_request *request);
 
 #endif

@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "base/now.h"
 #include "ops/live.h"
+#include "ops/snapshot.h"
 #include "reply.h"
 #include "sync/cond.h"
 
@@ -30,6 +31,7 @@ struct client {
 
 struct stream {
     struct live *live;
+    bool ask_kafka;
     struct metric *clients_now;
     struct metric *evicted;
     struct metric *dropped;
@@ -83,6 +85,17 @@ static void wake(void *arg)
         }
     }
     MUST(pthread_mutex_unlock(&s->mu));
+}
+
+static void snapshot(void *arg, struct ops_place *place, int64_t until_ms,
+                     struct str *json)
+{
+    struct stream *s = arg;
+    struct json_object *frame =
+        snapshot_take(place, s->ask_kafka ? SNAPSHOT_REDIS : SNAPSHOT_REDIS_ALONE,
+                      until_ms);
+    json_print(frame, json);
+    json_free(frame);
 }
 
 /* --- the two paths --- */
@@ -139,15 +152,9 @@ static void serve_stream(struct stream *s, struct httpd_request *request)
     admit(s, request, subscriber);
 }
 
-static void reply_frame(void *arg, const char *json, size_t len, const char *why)
+static void reply_frame(void *arg, const char *json, size_t len)
 {
-    struct httpd_request *request = arg;
-    if (json) {
-        reply_text(request, 200, json, len);
-    } else {
-        reply_error(request, 503, why[0] ? why : "there is no frame yet",
-                    "ask again in a moment");
-    }
+    reply_text(arg, 200, json, len);
 }
 
 bool stream_serve(struct stream *s, struct httpd_request *request)
@@ -201,6 +208,7 @@ void stream_collect(struct stream *s)
 struct stream *stream_start(const struct stream_options *options)
 {
     struct stream *s = mem_zalloc(sizeof *s);
+    s->ask_kafka = options->ask_kafka;
     MUST(pthread_mutex_init(&s->mu, NULL));
     cond_init(&s->empty);
     if (options->metrics) {
@@ -209,6 +217,7 @@ struct stream *stream_start(const struct stream_options *options)
     const struct live_options live = {.config = options->config,
                                       .subscribers_max = options->clients_max,
                                       .ring_bytes_max = options->ring_bytes_max,
+                                      .snapshot = snapshot,
                                       .wake = wake,
                                       .arg = s};
     s->live = live_start(&live);

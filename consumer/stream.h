@@ -14,6 +14,7 @@ struct stream_options {
     struct metrics *metrics;     /* NULL: none */
     size_t clients_max;
     size_t ring_bytes_max; /* what is kept for those that come back */
+    bool ask_kafka;        /* for the fleet's offsets, when Redis does not answer */
 };
 
 struct stream *stream_start(const struct stream_options *options);

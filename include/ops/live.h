@@ -23,10 +23,10 @@ struct live_options {
     const struct config *config; /* its secrets are loaded; borrowed until live_stop */
     size_t subscribers_max;
     size_t ring_bytes_max;
-    /* The fleet's frame as JSON text, appended. Blocks until until_ms at most. NULL: none
-     * is made. */
-    int (*snapshot)(void *arg, struct ops_place *place, int64_t until_ms,
-                    struct str *json, struct err *err);
+    /* The fleet's frame as JSON text, appended; what is not known is said in it. Blocks
+     * until until_ms at most. */
+    void (*snapshot)(void *arg, struct ops_place *place, int64_t until_ms,
+                     struct str *json);
     /* There is something new to read. On the live thread; must not block. */
     void (*wake)(void *arg);
     void *arg;
@@ -44,9 +44,9 @@ struct feed *live_feed(struct live *live);
 void live_look(struct live *live); /* somebody listens now */
 
 /* Have fn called once with the latest frame: now, when there is one of this second, else
- * after the next turn, on the live thread. json: NULL when there is none, `why` says why.
+ * after the next turn, on the live thread ("{}" when it stops before the first one).
  * Returns false, without a call, when too many ask. */
-typedef void live_frame_fn(void *arg, const char *json, size_t len, const char *why);
+typedef void live_frame_fn(void *arg, const char *json, size_t len);
 bool live_ask(struct live *live, live_frame_fn *fn, void *arg);
 
 #endif

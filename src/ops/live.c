@@ -6,7 +6,6 @@
  * Lock order: `mu` is a leaf. No callback under it. */
 #include "ops/live.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,7 +56,6 @@ struct live {
     size_t asker_count;
     struct str frame; /* the latest; "" when there is none */
     int64_t frame_ms;
-    struct err frame_err; /* why there is none */
 };
 
 static void publish(struct live *l, const char *space, const char *event,
@@ -138,44 +136,31 @@ static void read_recent(struct live *l)
 
 static void read_fleet(struct live *l)
 {
-    struct err err = ERR_INIT;
     struct str json;
     str_init(&json);
-    int rc = -ENOENT;
-    if (l->options.snapshot) {
-        rc = l->options.snapshot(l->options.arg, &l->place, now_ms() + SNAPSHOT_MS, &json,
-                                 &err);
-    } else {
-        err_set(&err, rc, "this process makes no frames of the fleet");
-    }
-    if (rc == 0) {
-        const struct feed_frame frame = {.event = "fleet",
-                                         .data = json.data,
-                                         .len = json.len,
-                                         .snapshot = true};
-        feed_publish(l->feed, &frame);
-    } else {
-        str_clear(&json);
-    }
+    l->options.snapshot(l->options.arg, &l->place, now_ms() + SNAPSHOT_MS, &json);
+    const struct feed_frame frame = {.event = "fleet",
+                                     .data = json.data,
+                                     .len = json.len,
+                                     .snapshot = true};
+    feed_publish(l->feed, &frame);
     MUST(pthread_mutex_lock(&l->mu));
     struct str old = l->frame;
     l->frame = json;
     l->frame_ms = now_ms();
-    l->frame_err = err;
     MUST(pthread_mutex_unlock(&l->mu));
     str_release(&old);
 }
 
 static void answer(struct live *l, const struct asker *askers, size_t n)
 {
-    MUST(pthread_mutex_lock(&l->mu));
     struct str json;
     str_init(&json);
-    str_put(&json, l->frame.data, l->frame.len);
-    struct err err = l->frame_err;
+    MUST(pthread_mutex_lock(&l->mu));
+    str_add(&json, l->frame.len > 0 ? l->frame.data : "{}");
     MUST(pthread_mutex_unlock(&l->mu));
     for (size_t i = 0; i < n; i++) {
-        askers[i].fn(askers[i].arg, json.len > 0 ? json.data : NULL, json.len, err.text);
+        askers[i].fn(askers[i].arg, json.data, json.len);
     }
     str_release(&json);
 }

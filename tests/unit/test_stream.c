@@ -176,13 +176,16 @@ static void stream__says_goodbye(void **state)
     end(&s, loaded);
 }
 
-static void stream__says_why_there_is_no_frame(void **state)
+static void stream__gives_a_frame_without_redis_too(void **state)
 {
     (void)state;
     struct server s;
     struct config *loaded = begin(&s);
-    assert_answers(&s, "GET /api/v1/fleet HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 503 ",
-                   "\"error\":\"");
+    char *answer = ask(httpd_port(s.httpd),
+                       "GET /api/v1/fleet HTTP/1.1\r\nHost: a\r\n\r\n", "\"redis\":{");
+    assert_has(answer, "HTTP/1.1 200 ");
+    assert_has(answer, "sluice.fleet/1");
+    free(answer);
     end(&s, loaded);
 }
 
