@@ -34,6 +34,7 @@ LIBS_ALL = $(PKG_LIBS) -lm $(LIBS)
 LIB_SRC := $(sort $(wildcard src/*/*.c))
 LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/obj/%.o)
 LUA_INC := $(patsubst src/%.lua,$(BUILD)/gen/%.lua.inc,$(sort $(wildcard src/*/*.lua)))
+PAGE_INC := $(foreach f,$(sort $(wildcard consumer/page/*)),$(f:consumer/%=$(BUILD)/gen/%.inc) $(f:consumer/%=$(BUILD)/gen/%.gz.inc))
 CONSUMER_OBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard consumer/*.c)))
 PRODUCER_OBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard producer/*.c)))
 UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
@@ -103,6 +104,18 @@ $(BUILD)/gen/revision: always
 $(BUILD)/gen/%.lua.inc: src/%.lua
 	@mkdir -p $(@D)
 	@sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/"/' -e 's/$$/\\n"/' $< > $@
+
+# A file of the console's page becomes the bytes of a C array, without indentation, blank and
+# comment lines: plain and compressed.
+PAGE := sed -e 's/^ *//' -e '/^\/\//d' -e '/^$$/d'
+BYTES := od -An -v -tx1 | sed -e 's/ \(..\)/0x\1,/g'
+$(BUILD)/gen/page/%.gz.inc: consumer/page/%
+	@mkdir -p $(@D)
+	@$(PAGE) $< | gzip -9 -n | $(BYTES) > $@
+$(BUILD)/gen/page/%.inc: consumer/page/%
+	@mkdir -p $(@D)
+	@$(PAGE) $< | $(BYTES) > $@
+$(BUILD)/obj/consumer/page.o: | $(PAGE_INC)
 
 # A unit test is one cmocka program; `make unit T=ctx` runs one. The table of tests is read off the functions
 # named <module>__<expectation>.
@@ -259,7 +272,7 @@ clean:
 	rm -rf build
 
 # For clang-tidy.
-gen: $(LUA_INC)
+gen: $(LUA_INC) $(PAGE_INC)
 print-flags:
 	$(info $(CPPFLAGS_ALL) -std=c11)
 	@:

@@ -107,6 +107,15 @@ static const struct command commands[] = {
                 "else from "
                 "the dead letters it left. Exit\ncode 1: nothing is known of it.",
      .run = trace_run},
+    {.name = "console",
+     .summary = "Serve a page that shows the fleet live, and its API",
+     .details =
+         "On console.listen (127.0.0.1:8080), until SIGTERM. It only shows, unless "
+         "console.read_only is false:\nthen who has the token of console.token_file may "
+         "act, too. It needs what operators' commands need:\nKafka's and Redis' "
+         "credentials, none of the targets'.",
+     .flags = console_flags,
+     .run = console_run},
     {.name = "healthcheck",
      .summary = "Ask the worker on this host whether it is alive",
      .details =
