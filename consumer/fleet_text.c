@@ -65,7 +65,7 @@ static int by_value(const void *a, const void *b)
                                         : 1;
 }
 
-/* The objects of a list whose `name` passes the filter. Returns owned. */
+/* The objects of a list whose `name`, or owner, passes the filter. Returns owned. */
 static struct row *rows_of(const struct page *page, const char *list_name,
                            const char *name, const char *lag, const char *rate, size_t *n)
 {
@@ -78,7 +78,7 @@ static struct row *rows_of(const struct page *page, const char *list_name,
     *n = 0;
     for (size_t i = 0; i < length(list); i++) {
         struct json_object *o = json_object_array_get_idx(list, i);
-        if (strstr(text(o, name), filter)) {
+        if (strstr(text(o, name), filter) || strstr(text(o, "owner"), filter)) {
             rows[*n] = (struct row){o, by ? number(o, by) : 0, i};
             (*n)++;
         }
