@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "ops/faults.h"
 
 const struct flag config_show_flags[] = {
     {"origin", 0, NULL, "Say where each value comes from"},
@@ -57,15 +58,20 @@ int config_schema_run(const struct command_line *line)
 static void list_codes(FILE *out)
 {
     char code[8];
+    const char *fault;
     const char *title;
     for (size_t i = 0; config_code_at(i, code, &title); i++) {
         fprintf(out, "  %s  %s\n", code, title);
+    }
+    for (size_t i = 0; fault_at(i, &fault, &title); i++) {
+        fprintf(out, "  %s  %s\n", fault, title);
     }
 }
 
 bool help_topic(const char *word, FILE *out)
 {
     const char *paragraph = config_code_explain(word);
+    paragraph = paragraph != NULL ? paragraph : fault_explain(word);
     if (paragraph != NULL) {
         fprintf(out, "%s\n", paragraph);
         return true;

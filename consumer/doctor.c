@@ -36,8 +36,9 @@ static void print_check(const struct doctor_check *check, int width,
     struct str text;
     str_init(&text);
     str_add_plain(&text, check->text);
-    printf("%s%s%s %-*s %s", colours[check->mark], glyphs[check->mark], paint->off, width,
-           check->name, text.data);
+    printf("%s%s%s %-*s %s%s%s%s", colours[check->mark], glyphs[check->mark], paint->off,
+           width, check->name, text.data, check->code[0] ? " (" : "", check->code,
+           check->code[0] ? ")" : "");
     printf("%s%s\n", check->next[0] ? "\n  → " : "", check->next);
     str_release(&text);
 }

@@ -12,8 +12,9 @@ struct doctor_check {
     char name[80]; /* "kafka", "target argocd-prod" */
     enum doctor_mark mark;
     char text[320];
-    char next[200]; /* the next step; "" for none */
-    int rc;         /* of a failed one: -errno */
+    char next[200];   /* the next step; "" for none */
+    const char *code; /* of ops/faults; "" for none */
+    int rc;           /* of a failed one: -errno */
 };
 
 struct doctor {

@@ -12,6 +12,7 @@
 
 #include "base/mem.h"
 #include "base/now.h"
+#include "ops/faults.h"
 #include "wire/http_probe.h"
 #include "wire/json.h"
 #include "wire/kafka_groups.h"
@@ -48,24 +49,25 @@ static struct doctor_check *add(struct doctor *doctor, const char *name,
     struct doctor_check *check = &doctor->items[doctor->count++];
     va_list args;
     va_start(args, format);
-    *check = (struct doctor_check){.mark = mark};
+    *check = (struct doctor_check){.mark = mark, .code = ""};
     snprintf(check->name, sizeof check->name, "%s", name);
     vsnprintf(check->text, sizeof check->text, format, args);
     va_end(args);
     return check;
 }
 
-static void suggest(struct doctor_check *check, const char *next)
+static void suggest(struct doctor_check *check, const char *code, const char *next)
 {
+    check->code = code;
     snprintf(check->next, sizeof check->next, "%s", next);
 }
 
 static void add_failed(struct doctor *doctor, const char *name, int rc,
-                       const struct err *err, const char *next)
+                       const struct err *err, const char *code, const char *next)
 {
     struct doctor_check *check = add(doctor, name, DOCTOR_FAILED, "%s", err->text);
     check->rc = rc;
-    suggest(check, next);
+    suggest(check, code, next);
 }
 
 static void skip(struct doctor *doctor, const char *name, const char *needs)
@@ -90,7 +92,7 @@ static void check_config(struct examination *x)
         c->limit_count, plural((int64_t)c->limit_count));
     int rc = config_try_secrets(c, x->environment, &err);
     if (rc) {
-        add_failed(x->doctor, "secrets", rc, &err,
+        add_failed(x->doctor, "secrets", rc, &err, FAULT_SECRET,
                    "mount the file, or set the variable, for the user the fleet runs as");
     } else {
         add(x->doctor, "secrets", DOCTOR_OK, "%zu named, all can be read",
@@ -120,7 +122,7 @@ static void check_source(struct examination *x, const struct kafka_topic *topics
             add(x->doctor, "topic", DOCTOR_FAILED,
                 "%s does not exist, or may not be seen", x->config->kafka.topic);
         check->rc = -ENOENT;
-        suggest(check, "sluice-producer topics ensure");
+        suggest(check, FAULT_NO_TOPIC, "sluice-producer topics ensure");
         return;
     }
     x->partitions = source->partitions;
@@ -152,7 +154,7 @@ static void check_side_topics(struct examination *x, const struct kafka_topic *t
         suggest(add(x->doctor, "side topics", DOCTOR_WARNING,
                     "%zu of %zu are there, %s is not: the first worker makes them", there,
                     tiers + 2, missing),
-                "sluice-producer topics ensure");
+                FAULT_SIDE_TOPICS, "sluice-producer topics ensure");
     } else {
         add(x->doctor, "side topics", DOCTOR_OK, "%zu: retry and dead-letter", tiers + 2);
     }
@@ -171,6 +173,7 @@ static void check_kafka(struct examination *x)
                                 &count, &err);
     if (rc) {
         add_failed(x->doctor, "kafka", rc, &err,
+                   rc == -EACCES ? FAULT_KAFKA_REFUSES : FAULT_NO_BROKER,
                    rc == -EACCES
                        ? "check kafka.properties (sasl.*, ssl.*) and the ACLs"
                        : "check kafka.brokers, and that a broker listens there");
@@ -220,7 +223,7 @@ static void check_group(struct examination *x)
     int n = x->partitions < PARTITIONS_MAX ? x->partitions : PARTITIONS_MAX;
     int64_t lag = lag_of(x, n, until_ms, &err);
     if (lag < -1) {
-        add_failed(x->doctor, "group", (int)lag + 1, &err,
+        add_failed(x->doctor, "group", (int)lag + 1, &err, FAULT_GROUP,
                    "check the ACLs: Read on the group, Describe on the topic");
         return;
     }
@@ -238,7 +241,7 @@ static void check_group(struct examination *x)
             add(x->doctor, "group", members.count ? DOCTOR_OK : DOCTOR_WARNING,
                 "%s: %s, %zu member%s, lag %lld", group, members.state, members.count,
                 plural((int64_t)members.count), (long long)lag);
-        suggest(check, members.count ? "" : "sluice-consumer run");
+        suggest(check, "", members.count ? "" : "sluice-consumer run");
     }
     kafka_members_release(&members);
 }
@@ -252,7 +255,7 @@ static void check_eviction(struct examination *x)
     if (policy[0] == '\0') {
         suggest(add(x->doctor, "eviction", DOCTOR_WARNING,
                     "not known: CONFIG GET is not permitted"),
-                "make sure of maxmemory-policy noeviction");
+                FAULT_EVICTION, "make sure of maxmemory-policy noeviction");
     } else if (strcmp(policy, "noeviction") != 0) {
         struct doctor_check *check =
             add(x->doctor, "eviction",
@@ -260,7 +263,8 @@ static void check_eviction(struct examination *x)
                 "maxmemory-policy %s may evict marks of triggers and tokens of limits",
                 policy);
         check->rc = -EINVAL;
-        suggest(check, "redis-cli config set maxmemory-policy noeviction");
+        suggest(check, FAULT_EVICTION,
+                "redis-cli config set maxmemory-policy noeviction");
     } else {
         add(x->doctor, "eviction", DOCTOR_OK, "%s", policy);
     }
@@ -280,7 +284,7 @@ static void check_clock(struct examination *x, const struct redis_value *time,
         suggest(add(x->doctor, "clock", DOCTOR_WARNING,
                     "this host's is %lld s %s of Redis'",
                     llabs((long long)skew_ms) / 1000, skew_ms > 0 ? "ahead" : "behind"),
-                "run an NTP client on both");
+                FAULT_CLOCK, "run an NTP client on both");
     } else {
         add(x->doctor, "clock", DOCTOR_OK, "agrees with Redis'");
     }
@@ -299,6 +303,7 @@ static void check_redis(struct examination *x)
     int rc = redis_ask(x->place->redis, commands, 2, values, &err);
     if (rc) {
         add_failed(x->doctor, "redis", rc, &err,
+                   rc == -EACCES ? FAULT_REDIS_REFUSES : FAULT_NO_REDIS,
                    rc == -EACCES ? "set redis.username and redis.password_file; see the "
                                    "ACL in compose/README.md"
                                  : "check redis.url, and that a server listens there");
@@ -330,8 +335,9 @@ static void examine_target(const struct examination *x, size_t i,
         check->mark = DOCTOR_FAILED;
         check->rc = rc;
         snprintf(check->text, sizeof check->text, "%.100s: %.200s", host, err.text);
-        suggest(check, rc == -EACCES ? "check the name, the certificate and http.ca_file"
-                                     : "check the url, DNS and the way there");
+        suggest(check, rc == -EACCES ? FAULT_CERTIFICATE : FAULT_TARGET,
+                rc == -EACCES ? "check the name, the certificate and http.ca_file"
+                              : "check the url, DNS and the way there");
         return;
     }
     int64_t days = (probe.expires_wall_ms - now_wall_ms()) / DAY_MS;
@@ -343,7 +349,8 @@ static void examine_target(const struct examination *x, size_t i,
         snprintf(check->text + len, sizeof check->text - (size_t)len,
                  ", certificate good for %lld more day%s", (long long)days, plural(days));
     }
-    suggest(check, ends_soon ? "renew the target's certificate" : "");
+    suggest(check, ends_soon ? FAULT_CERTIFICATE : "",
+            ends_soon ? "renew the target's certificate" : "");
 }
 
 struct targets_work {
@@ -436,6 +443,9 @@ struct json_object *doctor_json(const struct doctor *doctor)
         json_object_object_add(one, "mark",
                                json_object_new_string(doctor_mark_word(check->mark)));
         json_object_object_add(one, "text", json_object_new_string(check->text));
+        if (check->code[0]) {
+            json_object_object_add(one, "code", json_object_new_string(check->code));
+        }
         if (check->next[0]) {
             json_object_object_add(one, "next", json_object_new_string(check->next));
         }

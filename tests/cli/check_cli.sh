@@ -212,6 +212,10 @@ expect 69 'Redis does not answer' sluice trace -c good.yaml --set redis.url=redi
 expect 64 'name one event' sluice trace -c good.yaml
 expect 69 'check kafka.brokers' sluice doctor -c good.yaml --timeout 300ms --set 'kafka.brokers=[127.0.0.1:1]' \
     --set redis.url=redis://127.0.0.1:1
+expect 69 'SL-R01' sluice doctor -c good.yaml --timeout 300ms --set 'kafka.brokers=[127.0.0.1:1]' \
+    --set redis.url=redis://127.0.0.1:1
+expect 0 'belongs to whoever publishes' sluice help SL-K03
+expect 0 'SL-T02' sluice help codes
 expect 64 'expected 1ms to 60s' sluice doctor -c good.yaml --timeout never
 
 # a full disk is an error, not a silence
