@@ -3,6 +3,7 @@
 #include "base/command.h"
 #include "base/completion.h"
 #include "commands.h"
+#include "dlq.h"
 
 static const struct command commands[] = {
     {.name = "run",
@@ -64,6 +65,42 @@ static const struct command commands[] = {
          "event is bad, 1 when --expect is not met.",
      .flags = explain_flags,
      .run = explain_run},
+    {.name = "dlq list",
+     .summary = "List dead letters, oldest first",
+     .details = "What lies in the group's dead-letter topic and is not dealt with yet.",
+     .flags = dlq_list_flags,
+     .run = dlq_list_run},
+    {.name = "dlq show",
+     .words = "WHERE|EVENT_ID",
+     .words_max = 1,
+     .summary = "Show a dead letter: its story, headers and body",
+     .details = "WHERE is its place in the dead-letter topic, as dlq list shows it "
+                "(0:17). Exit code 1: there\nis none.",
+     .run = dlq_show_run},
+    {.name = "dlq redrive",
+     .summary = "Send dead letters again, oldest first",
+     .details =
+         "They go over the redrive tier through ledger and rate limits like anything "
+         "else; "
+         "the original\nrecords stay. Without --yes it asks on a terminal, and else only "
+         "says what it would do. Ctrl-C\nstops between two letters and says how to go "
+         "on. "
+         "Exit code 75: stopped, or another is at work.",
+     .flags = dlq_redrive_flags,
+     .run = dlq_redrive_run},
+    {.name = "dlq drop",
+     .summary = "Note dead letters as dealt with, without sending them",
+     .details = "The records stay in the topic; dlq list --handled shows them. Without "
+                "--yes it asks on a\nterminal, and else changes nothing.",
+     .flags = dlq_drop_flags,
+     .run = dlq_drop_run},
+    {.name = "dlq export",
+     .summary = "Print the events of dead letters, one JSON document a line",
+     .details =
+         "sluice-consumer dlq export --reason schema > events.jsonl, mend them, then\n"
+         "sluice-producer publish events.jsonl",
+     .flags = dlq_export_flags,
+     .run = dlq_export_run},
     {.name = "doctor",
      .summary = "Check the configuration against what is really there",
      .details =

@@ -65,6 +65,18 @@ void ledger_entry_init(struct ledger *ledger, struct ledger_entry *entry);
 int ledger_claim(struct ledger *ledger, struct ledger_entry *const *entries, size_t n);
 int ledger_renew(struct ledger *ledger, struct ledger_entry *const *entries, size_t n);
 
+/* What is recorded of units, without touching it: for operators. Only target and identity
+ * of the entries matter. */
+enum ledger_state { LEDGER_NONE, LEDGER_HELD, LEDGER_PARKED, LEDGER_DONE };
+struct ledger_record {
+    enum ledger_state state; /* LEDGER_NONE also for what cannot be read */
+    int round;               /* of LEDGER_HELD and LEDGER_PARKED */
+    int64_t at_ms;           /* of LEDGER_PARKED and LEDGER_DONE, wall clock */
+};
+/* Blocks at most timeout_ms. Returns 0, or -ETIMEDOUT/-EIO when one is not known. */
+int ledger_look(struct ledger *ledger, const struct ledger_entry *entries, size_t n,
+                struct ledger_record *records);
+
 /* Best effort, not waited for; give up the claims that are ours. The entries may go at
  * once. */
 void ledger_release(struct ledger *ledger, struct ledger_entry *const *entries, size_t n);

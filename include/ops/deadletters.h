@@ -11,7 +11,11 @@
 #include "ops/letter.h"
 #include "ops/place.h"
 
-enum { DEADLETTERS_PARTITIONS_MAX = 64, DEADLETTERS_GROUPS_MAX = 1000 };
+enum {
+    DEADLETTERS_PARTITIONS_MAX = 64,
+    DEADLETTERS_GROUPS_MAX = 1000,
+    DEADLETTERS_PATIENCE_MS = 15000
+};
 
 /* What of the topic one walk sees. */
 struct deadletters_range {
@@ -31,10 +35,11 @@ int deadletters_range(struct ops_place *place, int64_t until_ms,
 typedef bool deadletters_fn(void *arg, struct letter *letter, const char *handled);
 
 /* Walk all letters of a range that match, oldest first; only outstanding ones unless the
- * filter says otherwise. The letter is the walk's. Returns 0 (also when fn ended it),
+ * filter says otherwise. The letter is the walk's.
+ * patience_ms  how long to wait for one record. Returns 0 (also when fn ended it),
  * -ETIMEDOUT, -EACCES, -EIO, -EPROTO. */
 int deadletters_walk(struct ops_place *place, const struct deadletters_range *range,
-                     const struct letter_filter *filter, int64_t until_ms,
+                     const struct letter_filter *filter, int64_t patience_ms,
                      deadletters_fn *fn, void *arg, struct err *err);
 
 /* --- listing --- */

@@ -30,6 +30,12 @@ struct letter {
     struct event_reason why;
 };
 
+/* A record as an event, as the worker decodes it. topic, partition, offset: where it was
+ * first read. ev: out, event_release in every case. */
+enum event_outcome letter_decode(const struct kafka_record *record, const char *topic,
+                                 int partition, int64_t offset, struct event *ev,
+                                 struct event_reason *why);
+
 /* record  taken. */
 void letter_read(struct letter *letter, int partition, const char *topic,
                  struct kafka_record *record);

@@ -308,6 +308,50 @@ int ledger_claim(struct ledger *ledger, struct ledger_entry *const *entries, siz
     return outcome_of(rc);
 }
 
+/* ---- LOOK ---- */
+
+/* The n-th field of "K|round|at_ms|content" as a number, 0 when there is none. */
+static int64_t number_at(const char *record, int n)
+{
+    for (; n > 0 && record; n--) {
+        record = strchr(record, '|');
+        record = record ? record + 1 : NULL;
+    }
+    return record ? strtoll(record, NULL, 10) : 0;
+}
+
+static void look_answered(void *arg, int rc, const struct redis_reply *reply)
+{
+    struct ledger_record *record = arg;
+    if (rc != 0 || redis_reply_kind(reply) != REDIS_STRING) {
+        return;
+    }
+    const char *text = redis_reply_text(reply, NULL);
+    if (text_starts(text, "D|")) {
+        *record = (struct ledger_record){LEDGER_DONE, 0, number_at(text, 2)};
+    } else if (text_starts(text, "K|")) {
+        *record = (struct ledger_record){LEDGER_PARKED, (int)number_at(text, 1),
+                                         number_at(text, 2)};
+    } else if (text_starts(text, "P|")) {
+        *record = (struct ledger_record){LEDGER_HELD, (int)number_at(text, 3), 0};
+    }
+}
+
+int ledger_look(struct ledger *ledger, const struct ledger_entry *entries, size_t n,
+                struct ledger_record *records)
+{
+    struct call *calls = mem_array(n + 1, sizeof *calls);
+    for (size_t i = 0; i < n; i++) {
+        records[i] = (struct ledger_record){0};
+        call_begin(ledger, &calls[i], NULL, &entries[i]);
+        call_add(&calls[i], "GET");
+        call_add(&calls[i], calls[i].key);
+        calls[i].command.done = look_answered;
+        calls[i].command.arg = &records[i];
+    }
+    return outcome_of(calls_send(ledger, calls, n, true));
+}
+
 /* ---- RENEW ---- */
 
 static void renew_answered(void *arg, int rc, const struct redis_reply *reply)

@@ -7,11 +7,13 @@
 
 #include "base/mem.h"
 #include "base/now.h"
+#include "ops/history.h"
 #include "wire/kafka_groups.h"
 #include "wire/kafka_reader.h"
 
 enum {
-    PLACE_MAX = 40, /* "<partition>:<offset>" */
+    PLACE_MAX = 40,       /* "<partition>:<offset>" */
+    DEAD_FIELD_MAX = 256, /* "<target>|<reason>" */
     NOTES_A_CALL = (REDIS_ARGS_MAX - 5) / 2,
     TRIM_A_CALL = REDIS_ARGS_MAX - 2
 };
@@ -122,10 +124,14 @@ static const char *note_on(struct json_object *handled, const struct letter *let
 }
 
 /* Forget what is noted on letters that the topic does not hold any more. Best effort. */
-static void trim_handled(struct ops_place *place, const struct deadletters_range *range,
-                         struct json_object *handled)
+static void trim_handled(struct ops_place *place, const struct deadletters_range *range)
 {
     struct str key;
+    struct json_object *handled = NULL;
+    if (read_handled(place, &handled, NULL)) {
+        json_free(handled);
+        return;
+    }
     str_init(&key);
     ops_key(place->config, "handled", &key);
     struct redis_command command =
@@ -146,12 +152,13 @@ static void trim_handled(struct ops_place *place, const struct deadletters_range
         redis_send(place->redis, &command, 1);
     }
     str_release(&key);
+    json_free(handled);
 }
 
 /* --- walking --- */
 
 int deadletters_walk(struct ops_place *place, const struct deadletters_range *range,
-                     const struct letter_filter *filter, int64_t until_ms,
+                     const struct letter_filter *filter, int64_t patience_ms,
                      deadletters_fn *fn, void *arg, struct err *err)
 {
     struct json_object *handled = NULL;
@@ -162,7 +169,7 @@ int deadletters_walk(struct ops_place *place, const struct deadletters_range *ra
     while (more) {
         int partition;
         struct kafka_record *record = NULL;
-        rc = kafka_reader_next(reader, until_ms, &partition, &record, err);
+        rc = kafka_reader_next(reader, now_ms() + patience_ms, &partition, &record, err);
         if (rc) {
             rc = rc == -EPIPE ? 0 : rc;
             break;
@@ -174,9 +181,6 @@ int deadletters_walk(struct ops_place *place, const struct deadletters_range *ra
             more = fn(arg, &letter, note);
         }
         letter_release(&letter);
-    }
-    if (reader && rc == 0) {
-        trim_handled(place, range, handled);
     }
     kafka_reader_close(reader);
     json_free(handled);
@@ -242,24 +246,22 @@ static int more_first(const void *a, const void *b)
 static void set_counters(struct ops_place *place, const struct deadletters_list *list)
 {
     struct str key;
-    struct str field;
+    char field[DEAD_FIELD_MAX];
     char count[24];
     str_init(&key);
-    str_init(&field);
     ops_key(place->config, "dead", &key);
     struct redis_command forget =
         redis_words(redis_until(place), true, "DEL", key.data, NULL);
     redis_send(place->redis, &forget, 1);
     for (size_t i = 0; i < list->group_count; i++) {
         const struct deadletters_group *group = &list->groups[i];
-        str_clear(&field);
-        str_addf(&field, "%s|%s", group->target, group->reason);
+        history_dead_field(group->target[0] ? group->target : NULL, group->reason, field,
+                           sizeof field);
         snprintf(count, sizeof count, "%lld", (long long)group->count);
-        struct redis_command set = redis_words(redis_until(place), true, "HSET", key.data,
-                                               field.data, count, NULL);
+        struct redis_command set =
+            redis_words(redis_until(place), true, "HSET", key.data, field, count, NULL);
         redis_send(place->redis, &set, 1);
     }
-    str_release(&field);
     str_release(&key);
 }
 
@@ -278,8 +280,8 @@ int deadletters_list(struct ops_place *place, const struct letter_filter *filter
     *list = (struct deadletters_list){.rows = mem_array(limit + 1, sizeof *list->rows)};
     int rc = deadletters_range(place, until_ms, &range, err);
     rc = rc ? rc
-            : deadletters_walk(place, &range, filter, until_ms, list_letter, &listing,
-                               err);
+            : deadletters_walk(place, &range, filter, DEADLETTERS_PATIENCE_MS,
+                               list_letter, &listing, err);
     if (rc) {
         deadletters_list_release(list);
         return rc;
@@ -289,6 +291,7 @@ int deadletters_list(struct ops_place *place, const struct letter_filter *filter
     }
     if (is_whole(filter)) {
         set_counters(place, list);
+        trim_handled(place, &range);
     }
     return 0;
 }
@@ -398,8 +401,8 @@ int deadletters_show(struct ops_place *place, const char *which, int64_t until_m
         filter.event = which;
     }
     rc = rc ? rc
-            : deadletters_walk(place, &range, &filter, until_ms, show_letter, &showing,
-                               err);
+            : deadletters_walk(place, &range, &filter, DEADLETTERS_PATIENCE_MS,
+                               show_letter, &showing, err);
     if (rc) {
         json_free(showing.letters);
         return rc;
@@ -434,7 +437,10 @@ static int handle_some(struct ops_place *place, const struct deadletters_note *n
         str_init(&fields[i][1]);
         str_addf(&fields[i][0], "%d:%lld", notes[i].partition,
                  (long long)notes[i].offset);
-        str_addf(&fields[i][1], "%s|%s", notes[i].target, notes[i].reason);
+        char field[DEAD_FIELD_MAX];
+        history_dead_field(notes[i].target[0] ? notes[i].target : NULL, notes[i].reason,
+                           field, sizeof field);
+        str_add(&fields[i][1], field);
         for (size_t k = 0; k < 2; k++) {
             command.args[command.arg_count] = fields[i][k].data;
             command.lens[command.arg_count++] = fields[i][k].len;
@@ -497,8 +503,9 @@ int deadletters_drop(struct ops_place *place, const struct letter_filter *filter
     struct dropping d = {.place = place, .max = max, .err = err};
     snprintf(d.note, sizeof d.note, "dropped %s", place->who);
     int rc = deadletters_range(place, until_ms, &range, err);
-    rc =
-        rc ? rc : deadletters_walk(place, &range, filter, until_ms, drop_letter, &d, err);
+    rc = rc ? rc
+            : deadletters_walk(place, &range, filter, DEADLETTERS_PATIENCE_MS,
+                               drop_letter, &d, err);
     *dropped = d.count;
     if (rc || dry_run) {
         return rc;
@@ -509,7 +516,8 @@ int deadletters_drop(struct ops_place *place, const struct letter_filter *filter
     }
     d.marks = true;
     d.count = 0;
-    rc = deadletters_walk(place, &range, filter, until_ms, drop_letter, &d, err);
+    rc = deadletters_walk(place, &range, filter, DEADLETTERS_PATIENCE_MS, drop_letter, &d,
+                          err);
     *dropped = d.count;
     return rc ? rc : d.rc;
 }

@@ -32,9 +32,10 @@ static int64_t number_of(const struct kafka_record *record, const char *name,
     return text && text_parse_int(text, 0, INT64_MAX, &number) == 0 ? number : absent;
 }
 
-static void decode(struct letter *l)
+enum event_outcome letter_decode(const struct kafka_record *r, const char *topic,
+                                 int partition, int64_t offset, struct event *ev,
+                                 struct event_reason *why)
 {
-    const struct kafka_record *r = l->record;
     size_t count = r->header_count < HEADERS_MAX ? r->header_count : HEADERS_MAX;
     struct event_header *headers = mem_array(count + 1, sizeof *headers);
     for (size_t i = 0; i < count; i++) {
@@ -47,11 +48,12 @@ static void decode(struct letter *l)
                                 .value_len = r->value_len,
                                 .headers = headers,
                                 .header_count = count,
-                                .topic = l->origin_topic,
-                                .partition = l->origin_partition,
-                                .offset = l->origin_offset};
-    l->outcome = event_decode(&input, &l->event, &l->why);
+                                .topic = topic,
+                                .partition = partition,
+                                .offset = offset};
+    enum event_outcome outcome = event_decode(&input, ev, why);
     free(headers);
+    return outcome;
 }
 
 void letter_read(struct letter *l, int partition, const char *topic,
@@ -81,12 +83,13 @@ void letter_read(struct letter *l, int partition, const char *topic,
     l->origin_partition =
         (int)(l->foreign ? partition : number_of(record, PARK_PARTITION, 0));
     l->origin_offset = l->foreign ? record->offset : number_of(record, PARK_OFFSET, 0);
-    decode(l);
+    l->outcome = letter_decode(record, l->origin_topic, l->origin_partition,
+                               l->origin_offset, &l->event, &l->why);
     const char *again = letter_header(record, PARK_RESEND);
     if (again && l->outcome == EVENT_OK) {
         event_send_again(&l->event, again);
     }
-    if (l->id[0] == '\0' && l->event.fields[EVENT_ID]) {
+    if (!l->foreign && l->id[0] == '\0' && l->event.fields[EVENT_ID]) {
         l->id = l->event.fields[EVENT_ID];
     }
 }

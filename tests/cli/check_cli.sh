@@ -221,5 +221,13 @@ expect 64 'expected 1ms to 60s' sluice doctor -c good.yaml --timeout never
 # a full disk is an error, not a silence
 [ -w /dev/full ] && expect 74 '' bash -c '"$0" help >/dev/full' "$consumer"
 
+# dead letters: what is refused before anything is asked
+expect 64 'expected a time such as 6h' sluice dlq list --since yesterday -c good.yaml
+expect 64 '--group-by "colour": expected reason' sluice dlq list --group-by colour -c good.yaml
+expect 64 'expected a rate such as 5/s' sluice dlq redrive --rate fast -c good.yaml
+expect 64 'expected a number from 1' sluice dlq drop --max 0 -c good.yaml
+expect 64 'which one?' sluice dlq show -c good.yaml
+expect 0 'Go on with one that was stopped' sluice dlq redrive --help
+
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]
