@@ -14,6 +14,8 @@ extern const struct flag dlq_list_flags[];
 extern const struct flag dlq_redrive_flags[];
 extern const struct flag dlq_drop_flags[];
 extern const struct flag dlq_export_flags[];
+int replay_run(const struct command_line *line);
+extern const struct flag replay_flags[];
 enum { DLQ_TIMEOUT_MS = 10000, DLQ_MAX = 5000 };
 
 /* The flags that choose letters, for the tables of flags. */

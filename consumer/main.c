@@ -101,6 +101,18 @@ static const struct command commands[] = {
          "sluice-producer publish events.jsonl",
      .flags = dlq_export_flags,
      .run = dlq_export_run},
+    {.name = "replay",
+     .summary = "Work events once more, by time, offset or id: a plan first",
+     .details =
+         "Without --into: the plan, and nothing changes. --into topic sends the units "
+         "that "
+         "no delivery\nrecord says were triggered, as dlq redrive sends; --into group "
+         "moves "
+         "the group's offsets back and\nneeds all workers stopped. Only what the group "
+         "has "
+         "committed is replayed. Exit code 75: stopped,\nor somebody is in the way.",
+     .flags = replay_flags,
+     .run = replay_run},
     {.name = "doctor",
      .summary = "Check the configuration against what is really there",
      .details =

@@ -136,9 +136,7 @@ static int create_by_asking(struct kafka_admin *a, const char *name, int64_t unt
                  : err_set(err, -EIO, "topic %s: the broker cannot create topics", name);
 }
 
-/* librdkafka's mock cluster names a controller that is none of its brokers: CreateTopics
- * would wait for it until the deadline. */
-static bool has_controller(struct kafka_admin *a, int64_t until_ms)
+bool kafka_admin_has_controller(struct kafka_admin *a, int64_t until_ms)
 {
     const struct rd_kafka_metadata *md = NULL;
     if (ask_metadata(a, until_ms, &md, NULL) != 0) {
@@ -193,7 +191,7 @@ int kafka_topic_create(struct kafka_admin *a, const char *name, int partitions,
 {
     char why[KAFKA_ERROR_TEXT_MAX];
     *created = false;
-    if (!has_controller(a, until_ms)) {
+    if (!kafka_admin_has_controller(a, until_ms)) {
         int rc = create_by_asking(a, name, until_ms, err);
         *created = rc == 0;
         return rc;
@@ -257,7 +255,7 @@ static int read_config(rd_kafka_event_t *event, const char *topic, const char *n
 int kafka_topic_config(struct kafka_admin *a, const char *topic, const char *name,
                        int64_t until_ms, char *value, size_t value_len, struct err *err)
 {
-    if (!has_controller(a, until_ms)) {
+    if (!kafka_admin_has_controller(a, until_ms)) {
         return err_set(err, -EIO, "topic %s: this broker shows no settings", topic);
     }
     rd_kafka_ConfigResource_t *resource =

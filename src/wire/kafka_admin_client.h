@@ -21,4 +21,9 @@ int kafka_admin_left_ms(int64_t until_ms, int most_ms);
 rd_kafka_AdminOptions_t *kafka_admin_options(struct kafka_admin *admin,
                                              rd_kafka_admin_op_t op, int ms);
 
+/* librdkafka's mock cluster names a controller that is none of its brokers: what only a
+ * real broker answers would wait until the deadline, and spoil the client for what comes
+ * after. */
+bool kafka_admin_has_controller(struct kafka_admin *admin, int64_t until_ms);
+
 #endif

@@ -71,6 +71,9 @@ int kafka_members_ask(struct kafka_admin *a, const char *name, int64_t until_ms,
                       struct kafka_members *group, struct err *err)
 {
     *group = (struct kafka_members){0};
+    if (!kafka_admin_has_controller(a, until_ms)) {
+        return err_set(err, -EIO, "group %s: this broker tells no members", name);
+    }
     int ms = kafka_admin_left_ms(until_ms, KAFKA_ADMIN_REQUEST_MS_MAX);
     rd_kafka_AdminOptions_t *options =
         kafka_admin_options(a, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS, ms);
@@ -200,6 +203,10 @@ int kafka_group_move(struct kafka_admin *a, const char *group, const char *topic
     if (list->cnt == 0) {
         rd_kafka_topic_partition_list_destroy(list);
         return 0;
+    }
+    if (!kafka_admin_has_controller(a, until_ms)) {
+        rd_kafka_topic_partition_list_destroy(list);
+        return err_set(err, -EIO, "group %s: this broker moves no groups", group);
     }
     int ms = kafka_admin_left_ms(until_ms, KAFKA_ADMIN_REQUEST_MS_MAX);
     rd_kafka_AdminOptions_t *options =

@@ -228,6 +228,11 @@ expect 64 'expected a rate such as 5/s' sluice dlq redrive --rate fast -c good.y
 expect 64 'expected a number from 1' sluice dlq drop --max 0 -c good.yaml
 expect 64 'which one?' sluice dlq show -c good.yaml
 expect 0 'Go on with one that was stopped' sluice dlq redrive --help
+expect 64 'from where on?' sluice replay -c good.yaml
+expect 64 '--into "table": expected topic or group' sluice replay --since 2h --into table -c good.yaml
+expect 64 'go with --into topic' sluice replay --since 2h --into group --target a -c good.yaml
+expect 64 'exclude each other' sluice replay --since 2h --resend-delivered --skip-delivered -c good.yaml
+expect 64 'expected a time such as 6h' sluice replay --from p3 -c good.yaml
 
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]
