@@ -551,16 +551,18 @@ int dlq_drop_run(const struct command_line *line)
     int64_t n = 0;
     int code = dlq_read_filter(line, &filter);
     code = code ? code : dlq_read_number(line, "max", 1, INT32_MAX, DLQ_MAX, &max);
+    struct drop_options options = {max, true, flag_value(line, "why")};
     code = code ? code : dlq_open(line, &config, &place);
     if (code) {
         return code;
     }
     int rc =
-        deadletters_drop(&place, &filter, max, true, now_ms() + DLQ_TIMEOUT_MS, &n, &err);
+        deadletters_drop(&place, &filter, &options, now_ms() + DLQ_TIMEOUT_MS, &n, &err);
     str_init(&question);
     dlq_add_count(&question, n);
     str_addf(&question, " dead letter%s will be noted as dealt with.", n == 1 ? "" : "s");
     bool acts = false;
+    options.dry_run = false;
     if (rc == 0 && n > max) {
         code = command_misused(line,
                                "%lld letters match, more than --max %lld: narrow the "
@@ -573,7 +575,7 @@ int dlq_drop_run(const struct command_line *line)
         puts("no dead letter matches");
     }
     if (acts) {
-        rc = deadletters_drop(&place, &filter, max, false, now_ms() + DLQ_TIMEOUT_MS, &n,
+        rc = deadletters_drop(&place, &filter, &options, now_ms() + DLQ_TIMEOUT_MS, &n,
                               &err);
     }
     str_release(&question);

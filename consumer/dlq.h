@@ -22,7 +22,7 @@ enum { DLQ_TIMEOUT_MS = 10000, DLQ_MAX = 5000 };
 #define DLQ_FILTER_FLAGS \
     {"target", 't', "GLOB", "Only letters for these targets"}, \
         {"reason", 0, "GLOB", \
-         "Only letters that died of this: http-401, conflict, ..."}, \
+         "Only letters that died of this: http_401, conflict, ..."}, \
         {"event", 0, "ID", "Only letters of this event"}, \
         {"redrive", 0, "TASK", "Only letters that died again after this redrive"}, \
         {"since", 0, "TIME", "Died then or later: 6h (ago), or 2026-11-24T11:00:00Z"}, \

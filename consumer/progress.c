@@ -20,14 +20,13 @@ void progress_init(struct progress *p, const struct command_line *line, const ch
     p->told_ms = p->began_ms;
 }
 
-/* "1200/5000 (24 %) 20/s eta 3m10s" */
-static void add_numbers(const struct progress *p, int64_t done, int64_t total,
-                        struct str *out)
+/* "(24 %) 20/s eta 3m10s" */
+static void add_pace(const struct progress *p, int64_t done, int64_t total,
+                     struct str *out)
 {
     int64_t took_ms = now_ms() - p->began_ms;
     double rate = took_ms > 0 ? (double)(done - p->first) * 1000 / (double)took_ms : 0;
-    str_addf(out, "%lld/%lld (%d %%)", (long long)done, (long long)total,
-             total ? (int)(done * 100 / total) : 100);
+    str_addf(out, "(%d %%)", total ? (int)(done * 100 / total) : 100);
     if (rate > 0 && done < total) {
         int64_t left_s = (int64_t)((double)(total - done) / rate) + 1;
         str_addf(out, " %.3g/s eta ", rate);
@@ -48,7 +47,7 @@ static void draw(const struct progress *p, int64_t done, int64_t total, const ch
     if (word) {
         str_add(&line, word);
     } else {
-        add_numbers(p, done, total, &line);
+        add_pace(p, done, total, &line);
     }
     fprintf(stderr, "%s\033[K%s", line.data, word ? "\n" : "");
     str_release(&line);
@@ -58,7 +57,7 @@ void progress_tell(struct progress *p, int64_t done, int64_t total)
 {
     int64_t now = now_ms();
     if (p->first < 0) {
-        p->first = done - 1;
+        p->first = done;
         p->began_ms = now; /* a resumed one may have waited for its lock */
     }
     if (now - p->told_ms < (p->bar ? BAR_EVERY_MS : LINE_EVERY_MS)) {
@@ -71,8 +70,9 @@ void progress_tell(struct progress *p, int64_t done, int64_t total)
     }
     struct str line;
     str_init(&line);
-    add_numbers(p, done, total, &line);
-    fprintf(stderr, "%s %s\n", p->verb, line.data);
+    add_pace(p, done, total, &line);
+    fprintf(stderr, "%s %lld/%lld %s\n", p->verb, (long long)done, (long long)total,
+            line.data);
     str_release(&line);
 }
 

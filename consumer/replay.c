@@ -360,7 +360,8 @@ static int into_group(struct replaying *r, const struct replay_plan *plan)
     if (plan->group.count) {
         return refuse_members(r, plan);
     }
-    int rc = replay_into_group(r->place, plan, now_ms() + DLQ_TIMEOUT_MS, &err);
+    int rc = replay_into_group(r->place, plan, r->options.why, now_ms() + DLQ_TIMEOUT_MS,
+                               &err);
     if (rc) {
         int code = command_failed(r->line, rc, &err);
         return rc == -EPIPE ? EXIT_AGAIN : code;

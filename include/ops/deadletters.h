@@ -91,12 +91,15 @@ struct deadletters_note {
 int deadletters_handle(struct ops_place *place, const struct deadletters_note *notes,
                        size_t n, const char *note, struct err *err);
 
-/* Mark what matches as dealt with.
- * max      refuse when more match: -EINVAL.
- * dry_run  count only.
- * dropped  out: how many were marked, or would be. */
+struct drop_options {
+    int64_t max;     /* refuse when more match: -EINVAL */
+    bool dry_run;    /* count only */
+    const char *why; /* for the audit; may be NULL */
+};
+
+/* Mark what matches as dealt with. dropped: out, how many were marked, or would be. */
 int deadletters_drop(struct ops_place *place, const struct letter_filter *filter,
-                     int64_t max, bool dry_run, int64_t until_ms, int64_t *dropped,
-                     struct err *err);
+                     const struct drop_options *options, int64_t until_ms,
+                     int64_t *dropped, struct err *err);
 
 #endif

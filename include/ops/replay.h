@@ -79,6 +79,6 @@ int replay_resume(struct ops_place *place, const char *id,
 
 /* Move the group back to the plan's offsets. Returns 0, -EPIPE (it has members), ... */
 int replay_into_group(struct ops_place *place, const struct replay_plan *plan,
-                      int64_t until_ms, struct err *err);
+                      const char *why, int64_t until_ms, struct err *err);
 
 #endif

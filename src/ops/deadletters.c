@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "base/now.h"
+#include "ops/audit.h"
 #include "ops/history.h"
 #include "wire/kafka_groups.h"
 #include "wire/kafka_reader.h"
@@ -474,7 +475,6 @@ int deadletters_handle(struct ops_place *place, const struct deadletters_note *n
 struct dropping {
     struct ops_place *place;
     char note[160];
-    int64_t max;
     int64_t count;
     bool marks;
     struct err *err;
@@ -496,28 +496,32 @@ static bool drop_letter(void *arg, struct letter *letter, const char *handled)
 }
 
 int deadletters_drop(struct ops_place *place, const struct letter_filter *filter,
-                     int64_t max, bool dry_run, int64_t until_ms, int64_t *dropped,
-                     struct err *err)
+                     const struct drop_options *options, int64_t until_ms,
+                     int64_t *dropped, struct err *err)
 {
     struct deadletters_range range;
-    struct dropping d = {.place = place, .max = max, .err = err};
+    struct dropping d = {.place = place, .err = err};
     snprintf(d.note, sizeof d.note, "dropped %s", place->who);
     int rc = deadletters_range(place, until_ms, &range, err);
     rc = rc ? rc
             : deadletters_walk(place, &range, filter, DEADLETTERS_PATIENCE_MS,
                                drop_letter, &d, err);
     *dropped = d.count;
-    if (rc || dry_run) {
+    if (rc || options->dry_run) {
         return rc;
     }
-    if (d.count > max) {
+    if (d.count > options->max) {
         return err_set(err, -EINVAL, "%lld letters match, more than %lld",
-                       (long long)d.count, (long long)max);
+                       (long long)d.count, (long long)options->max);
     }
     d.marks = true;
     d.count = 0;
     rc = deadletters_walk(place, &range, filter, DEADLETTERS_PATIENCE_MS, drop_letter, &d,
                           err);
     *dropped = d.count;
+    char text[256];
+    snprintf(text, sizeof text, "%lld dead letters dropped by %s", (long long)d.count,
+             place->who);
+    audit_write(place, &(struct audit){"drop", range.topic, options->why, text});
     return rc ? rc : d.rc;
 }

@@ -7,6 +7,7 @@
 
 #include "base/now.h"
 #include "fleet/ledger.h"
+#include "ops/audit.h"
 #include "ops/follow.h"
 
 enum { FOLLOW_MS = 15000, PLACE_MAX = 40 };
@@ -255,6 +256,17 @@ static void look_after(struct sending *s, struct redrive_result *result)
     result->waiting = result->waiting < 0 ? 0 : result->waiting;
 }
 
+/* What was sent, and whether there is more. */
+static void tell(struct ops_place *place, const struct redrive_options *options,
+                 const struct redrive_result *result)
+{
+    char text[256];
+    snprintf(text, sizeof text, "%lld of %lld dead letters redriven by %s%s",
+             (long long)result->sent, (long long)result->total, place->who,
+             result->complete ? "" : ", stopped");
+    audit_write(place, &(struct audit){"redrive", result->id, options->why, text});
+}
+
 /* task: taken. */
 static int work(struct ops_place *place, const struct redrive_options *options,
                 const struct redrive_plan *plan, struct task *task,
@@ -276,6 +288,7 @@ static int work(struct ops_place *place, const struct redrive_options *options,
     result->sent = task_sent(task);
     result->complete = rc == 0;
     task_end(task, rc == 0);
+    tell(place, options, result);
     if (rc == 0) {
         look_after(&s, result);
     }

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "base/now.h"
+#include "ops/audit.h"
 #include "ops/follow.h"
 #include "ops/source.h"
 
@@ -348,6 +349,17 @@ static int send_unit(void *arg, const struct source_event *event, const char *ta
     return rc;
 }
 
+static void tell(struct ops_place *place, const struct replay_options *options,
+                 const struct replay_result *result)
+{
+    char text[256];
+    snprintf(text, sizeof text, "%lld of %lld units replayed by %s%s%s",
+             (long long)result->sent, (long long)result->total, place->who,
+             options->resend ? ", also what was triggered" : "",
+             result->complete ? "" : ", stopped");
+    audit_write(place, &(struct audit){"replay", result->id, options->why, text});
+}
+
 /* task: taken. */
 static int work(struct ops_place *place, const struct replay_options *options,
                 const struct replay_plan *plan, struct task *task,
@@ -364,6 +376,7 @@ static int work(struct ops_place *place, const struct replay_options *options,
     result->sent = task_sent(task);
     result->complete = rc == 0;
     task_end(task, rc == 0);
+    tell(place, options, result);
     if (rc == 0 && follow_wait(s.follow, options->ctx, now_ms() + FOLLOW_MS, &counts,
                                &unseen) == 0) {
         result->triggered = counts.triggered;
@@ -416,7 +429,7 @@ int replay_resume(struct ops_place *place, const char *id,
 /* --- into the group --- */
 
 int replay_into_group(struct ops_place *place, const struct replay_plan *plan,
-                      int64_t until_ms, struct err *err)
+                      const char *why, int64_t until_ms, struct err *err)
 {
     const struct config *c = place->config;
     int64_t *offsets = mem_array((size_t)plan->partitions, sizeof *offsets);
@@ -426,5 +439,11 @@ int replay_into_group(struct ops_place *place, const struct replay_plan *plan,
     int rc = kafka_group_move(place->admin, c->kafka.group, c->kafka.topic,
                               plan->partitions, offsets, until_ms, err);
     free(offsets);
+    if (rc == 0) {
+        char text[256];
+        snprintf(text, sizeof text, "the group was moved back over %lld events by %s",
+                 (long long)plan->events, place->who);
+        audit_write(place, &(struct audit){"replay", c->kafka.group, why, text});
+    }
     return rc;
 }
