@@ -192,7 +192,11 @@ static void show_hints(const struct demo *d)
 {
     const struct demo_consumer *last = &d->consumers[d->flags.consumers - 1];
     const char *producer = short_path(d->producer);
+    char self[PATH_MAX];
+    snprintf(self, sizeof self, "%s", short_path(d->self));
     printf("Try in another terminal:\n");
+    printf("  export SLUICE_CONFIG=%s\n", d->config_path);
+    printf("  %s status    the fleet at a glance; top: every second\n", self);
     printf("  curl '127.0.0.1:%d/readyz?verbose'\n", d->consumers[0].port);
     printf("  curl 127.0.0.1:%d/metrics\n", d->consumers[0].port);
     printf("  curl 127.0.0.1:%d/stats\n", d->target_port);
