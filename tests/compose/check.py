@@ -223,6 +223,8 @@ class Check:
                 self.run_project()
         finally:
             self.engine.stop()
+        if self.counts["skipped"]:
+            print(f"NOTE: {self.counts['skipped']} checks were NOT played; the reason stands in each line above")
         print(", ".join(f"{self.counts[w]} {n}" for w, n in (("ok", "passed"), ("FAILED", "failed"), ("skipped", "skipped"))))
         return 1 if self.counts["FAILED"] else 0
 
