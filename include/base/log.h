@@ -62,6 +62,11 @@ uint64_t log_count_dropped(void);                    /* stderr was full or close
 
 bool log_enabled(enum log_level level);
 
+/* What is logged from now on. Any thread. */
+void log_set_level(enum log_level level);
+enum log_level log_get_level(void);
+const char *log_level_word(enum log_level level);
+
 /* LOG(LOG_INFO, "batch committed", LS("topic", t), LI("events", n), LEND); the list ends
  * with LEND */
 #define LOG(level, message, ...) \

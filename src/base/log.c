@@ -35,8 +35,8 @@ static const char *const level_names[] = {"debug", "info", "warn", "error"};
 static const char *const level_words[] = {"DEBUG", "INFO ", "WARN ", "ERROR"};
 
 static struct {
+    atomic_int level; /* enum log_level */
     /* read-only after log_setup */
-    enum log_level level;
     enum log_format format;
     char consumer[LOG_CONSUMER_MAX];
     int fd;
@@ -97,7 +97,7 @@ void log_setup(enum log_level level, enum log_format format, const char *consume
     } else {
         occupy_stderr();
     }
-    logger.level = level;
+    log_set_level(level);
     logger.format = format;
     snprintf(logger.consumer, sizeof logger.consumer, "%s",
              consumer != NULL ? consumer : "");
@@ -326,7 +326,22 @@ void log_flush_suppressed(bool all)
 
 bool log_enabled(enum log_level level)
 {
-    return level >= logger.level;
+    return (int)level >= atomic_load_explicit(&logger.level, memory_order_relaxed);
+}
+
+void log_set_level(enum log_level level)
+{
+    atomic_store(&logger.level, (int)level);
+}
+
+enum log_level log_get_level(void)
+{
+    return (enum log_level)atomic_load(&logger.level);
+}
+
+const char *log_level_word(enum log_level level)
+{
+    return level_names[level];
 }
 
 uint64_t log_count(enum log_level level)

@@ -321,5 +321,6 @@ void option_help(const struct option *option, struct str *out)
     }
     str_addf(out, "\n    %s.\n    %s", option->help, option->list ? "a list; each " : "");
     option_describe(option, out);
-    str_addf(out, "%s. %s\n", option->required ? "; required" : "", env);
+    str_addf(out, "%s%s. %s\n", option->required ? "; required" : "",
+             option->hot ? "; a reload changes it" : "", env);
 }
