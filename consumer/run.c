@@ -12,10 +12,12 @@
 #include "base/command.h"
 #include "base/log.h"
 #include "base/now.h"
+#include "dump.h"
 #include "fleet/worker.h"
 #include "notify.h"
 #include "ops/heartbeat.h"
 #include "ops/history.h"
+#include "reload.h"
 #include "watchdog.h"
 
 enum {
@@ -24,14 +26,28 @@ enum {
     GRACE_MARGIN_MS = 500, /* the process is gone that much before stop.grace */
 };
 
-/* The signals that end a worker: a terminal that hangs up is one. */
-static sigset_t stop_signals(void)
+struct run {
+    const struct command_line *line;
+    struct config *config; /* of the start: for what no reload changes */
+    struct metrics *metrics;
+    struct admin *admin;
+    struct watchdog *dog;
+    struct notify *notify;
+    struct worker *worker;
+    struct heartbeat *heartbeat;
+    struct reload reload;
+};
+
+/* --- signals --- */
+
+static sigset_t our_signals(void)
 {
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};
     sigset_t set;
     sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGHUP);
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        sigaddset(&set, numbers[i]);
+    }
     return set;
 }
 
@@ -39,22 +55,59 @@ static sigset_t stop_signals(void)
  * worker without a drain. */
 static void block_signals(void)
 {
-    sigset_t set = stop_signals();
+    sigset_t set = our_signals();
     sigaddset(&set, SIGPIPE);
-    sigaddset(&set, SIGUSR1);
-    sigaddset(&set, SIGUSR2);
     MUST(pthread_sigmask(SIG_BLOCK, &set, NULL));
 }
 
-/* Wait at most ms for a signal to stop. Returns its number or 0. */
-static int stop_signal(int64_t ms)
+static void reload(struct run *run)
 {
-    sigset_t set = stop_signals();
+    struct str outcome;
+    str_init(&outcome);
+    if (reload_now(&run->reload, run->worker, &outcome)) {
+        heartbeat_config(run->heartbeat, run->reload.config);
+    }
+    str_release(&outcome);
+}
+
+/* From debug to error, and round again. */
+static void turn_log_level(void)
+{
+    enum log_level next =
+        log_get_level() == LOG_ERROR ? LOG_DEBUG : (enum log_level)(log_get_level() + 1);
+    log_set_level(LOG_INFO); /* so that it is said */
+    LOG(LOG_INFO, "log level", LS("level", log_level_word(next)), LEND);
+    log_set_level(next);
+}
+
+/* Wait at most ms for a signal and obey it. Returns its number when it is one to stop,
+ * else 0. */
+static int obey_signal(struct run *run, int64_t ms)
+{
+    sigset_t set = our_signals();
     struct timespec wait = {.tv_sec = (time_t)(ms / 1000),
                             .tv_nsec = (long)(ms % 1000) * 1000000};
     int number = sigtimedwait(&set, NULL, &wait);
-    return number > 0 ? number : 0;
+    switch (number) {
+    case SIGTERM:
+    case SIGINT:
+        LOG(LOG_INFO, "stopping", LI("signal", number), LEND);
+        return number;
+    case SIGHUP:
+        reload(run);
+        return 0;
+    case SIGUSR1:
+        dump_worker(run->worker);
+        return 0;
+    case SIGUSR2:
+        turn_log_level();
+        return 0;
+    default:
+        return 0;
+    }
 }
+
+/* --- start --- */
 
 /* Secrets are in memory: no core file, no ptrace by others. */
 static void close_memory(void)
@@ -79,25 +132,25 @@ static int code_for(int rc)
 
 /* Ask for the topics until a broker answers. Returns 0, an exit code, or -1 after a
  * signal. */
-static int wait_for_broker(const struct config *config, struct worker *worker)
+static int wait_for_broker(struct run *run)
 {
     int code = 0;
     for (;;) {
         struct err err = ERR_INIT;
-        int rc = worker_find_topics(worker, now_ms() + BROKER_TRY_MS, &err);
+        int rc = worker_find_topics(run->worker, now_ms() + BROKER_TRY_MS, &err);
         if (rc == 0) {
             return 0;
         }
         if (rc != -ETIMEDOUT && rc != -EIO) {
             return refused(&err, code_for(rc));
         }
-        LOG(LOG_WARN, "waiting for Kafka", LS("brokers", config->kafka.brokers),
+        LOG(LOG_WARN, "waiting for Kafka", LS("brokers", run->config->kafka.brokers),
             LS("why", err.text), LEND);
-        code = worker_check(worker, &err);
+        code = worker_check(run->worker, &err);
         if (code) {
             return refused(&err, code);
         }
-        if (stop_signal(TURN_MS)) {
+        if (obey_signal(run, TURN_MS)) {
             return -1;
         }
     }
@@ -123,42 +176,41 @@ static int check_memory(const struct worker *worker)
 }
 
 /* Returns 0 after a signal, else the exit code that was the reason to stop. */
-static int look_after(struct worker *worker)
+static int look_after(struct run *run)
 {
     for (;;) {
         struct err err = ERR_INIT;
-        int code = worker_check(worker, &err);
+        int code = worker_check(run->worker, &err);
         if (code) {
             return refused(&err, code);
         }
-        int number = stop_signal(TURN_MS);
-        if (number) {
-            LOG(LOG_INFO, "stopping", LI("signal", number), LEND);
+        if (obey_signal(run, TURN_MS)) {
             return 0;
         }
     }
 }
 
 /* Join and work. Returns as look_after. */
-static int work(const struct config *config, struct worker *worker, struct admin *admin)
+static int work(struct run *run)
 {
     struct err err = ERR_INIT;
-    int code = wait_for_broker(config, worker);
+    const struct config *config = run->config;
+    int code = wait_for_broker(run);
     if (code) {
         return code < 0 ? 0 : code;
     }
-    code = check_memory(worker);
+    code = check_memory(run->worker);
     if (code) {
         return code;
     }
-    if (worker_join(worker, &err)) {
+    if (worker_join(run->worker, &err)) {
         return refused(&err, EXIT_CONFIG);
     }
-    admin_watch(admin, worker, ADMIN_RUNNING);
+    admin_watch(run->admin, run->worker, ADMIN_RUNNING);
     LOG(LOG_INFO, "running", LS("topic", config->kafka.topic),
         LS("group", config->kafka.group), LI("targets", config->target_count),
         LI("batch", config->batch.size), LEND);
-    return look_after(worker);
+    return look_after(run);
 }
 
 /* It goes on while the worker drains. */
@@ -167,52 +219,61 @@ static void end_heartbeat(void *arg)
     heartbeat_stop(arg);
 }
 
-static int run(struct config *config, struct metrics *metrics, struct admin *admin,
-               struct watchdog *dog, struct notify *notify)
+static int stop(struct run *run)
+{
+    const struct config *config = run->reload.config;
+    admin_watch(run->admin, NULL, ADMIN_DRAINING);
+    watchdog_watch(run->dog, NULL);
+    watchdog_bound_stop(run->dog, now_ms() + config->stop_grace_ms - GRACE_MARGIN_MS);
+    return worker_stop(run->worker, config->stop_drain_ms);
+}
+
+static int run_from_start_to_stop(struct run *run)
 {
     struct err err = ERR_INIT;
-    struct worker *worker = worker_new(config, metrics, &err);
-    if (!worker) {
+    struct config *config = run->config;
+    run->worker = worker_new(config, run->metrics, &err);
+    if (!run->worker) {
         return refused(&err, EXIT_CONFIG);
     }
-    struct history *history = history_new(config, worker_redis(worker), metrics);
+    struct history *history =
+        history_new(config, worker_redis(run->worker), run->metrics);
     if (history) {
-        worker_observe(worker, history_settled, history);
+        worker_observe(run->worker, history_settled, history);
     }
-    admin_watch(admin, worker, ADMIN_STARTING);
-    watchdog_watch(dog, worker);
-    notify_ready(notify);
-    struct heartbeat *heartbeat =
-        heartbeat_start(worker, config, SLUICE_VERSION, version_revision());
-    worker_on_release(worker, end_heartbeat, heartbeat);
-    int reason = work(config, worker, admin);
-    admin_watch(admin, NULL, ADMIN_DRAINING);
-    watchdog_watch(dog, NULL);
-    watchdog_bound_stop(dog, now_ms() + config->stop_grace_ms - GRACE_MARGIN_MS);
-    int code = worker_stop(worker, config->stop_drain_ms);
+    admin_watch(run->admin, run->worker, ADMIN_STARTING);
+    watchdog_watch(run->dog, run->worker);
+    notify_ready(run->notify);
+    run->heartbeat =
+        heartbeat_start(run->worker, config, SLUICE_VERSION, version_revision());
+    worker_on_release(run->worker, end_heartbeat, run->heartbeat);
+    reload_init(&run->reload, run->line, config, run->metrics);
+    int reason = work(run);
+    int code = stop(run);
     history_free(history);
+    reload_release(&run->reload);
     return reason ? reason : code;
 }
 
-static int run_worker(struct config *config)
+static int run_worker(const struct command_line *line, struct config *config)
 {
     struct err err = ERR_INIT;
+    struct run run = {.line = line, .config = config, .metrics = metrics_new()};
     close_memory();
-    struct metrics *metrics = metrics_new();
-    struct admin *admin = admin_start(config, metrics, &err);
-    if (!admin) {
-        metrics_free(metrics);
+    run.admin = admin_start(config, run.metrics, &err);
+    if (!run.admin) {
+        metrics_free(run.metrics);
         return refused(&err, EXIT_UNAVAILABLE);
     }
-    struct notify *notify = notify_open();
-    struct watchdog *dog = watchdog_start(config->progress_ms, notify);
-    int code = run(config, metrics, admin, dog, notify);
-    admin_stop(admin);
+    run.notify = notify_open();
+    run.dog = watchdog_start(config->progress_ms, run.notify);
+    int code = run_from_start_to_stop(&run);
+    admin_stop(run.admin);
     LOG(LOG_INFO, "stopped", LI("exit_code", code), LEND);
     log_flush_suppressed(true);
-    watchdog_stop(dog);
-    notify_close(notify);
-    metrics_free(metrics);
+    watchdog_stop(run.dog);
+    notify_close(run.notify);
+    metrics_free(run.metrics);
     return code;
 }
 
@@ -244,7 +305,7 @@ int run_run(const struct command_line *line)
     block_signals();
     log_setup(config->log_level, config->log_format, config->kafka.client_id);
     log_warnings(&warnings);
-    code = run_worker(config);
+    code = run_worker(line, config);
     config_free(config);
     return code;
 }

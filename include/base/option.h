@@ -39,6 +39,7 @@ struct option {
     bool list;     /* a list of that type; in flags and the environment with commas */
     bool secret;   /* never shown */
     bool required; /* of each thing of a section */
+    bool hot;      /* a running process takes another value without a restart */
     const char *initial; /* the default as it would be written; NULL: none */
     const char *choices; /* "latest|earliest" */
     int64_t min;         /* numbers as they are, sizes in bytes, durations in ms; */

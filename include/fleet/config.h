@@ -178,6 +178,14 @@ size_t config_help(const char *prefix, struct str *out);
  * sentence naming the secret and the file, and the next step. */
 int config_load_secrets(struct config *config, char *const *environment, struct err *err);
 
+/* What a reload from one to the other would change.
+ * summary  appended: "1 target added, 1 limit changed", or "nothing changed".
+ * fixed    appended: keys that differ and that only a restart changes, "kafka.topic,
+ *          in_flight"; left as it is when there are none.
+ * Secrets of both are loaded. */
+void config_compare(const struct config *from, const struct config *to,
+                    struct str *summary, struct str *fixed);
+
 /* The same for those alone that Kafka and Redis want: what an operator's command needs,
  * which may not see the targets' secrets. */
 int config_load_access(struct config *config, char *const *environment, struct err *err);

@@ -29,6 +29,11 @@ int worker_find_topics(struct worker *worker, int64_t until_ms, struct err *err)
  * none). After worker_find_topics. */
 void worker_memory(const struct worker *worker, uint64_t *bound, uint64_t *limit);
 
+/* Work under another configuration from the next batch on. It is held, and differs from
+ * the one of the start only in what a reload may change. Returns 0, or -EINVAL with a
+ * sentence when it needs more memory than there is; then nothing has changed. */
+int worker_reload(struct worker *worker, struct config *config, struct err *err);
+
 /* Join the group and begin to work. */
 int worker_join(struct worker *worker, struct err *err);
 

@@ -266,18 +266,39 @@ int worker_find_topics(struct worker *w, int64_t until_ms, struct err *err)
     return rc;
 }
 
-void worker_memory(const struct worker *w, uint64_t *bound, uint64_t *limit)
+static uint64_t bound_of(const struct worker *w, const struct config *c)
 {
-    const struct config *c = w->config;
     uint64_t partitions = (uint64_t)w->topics.partitions;
     uint64_t share = c->kafka.prefetch_bytes / (partitions ? partitions : 1);
     share = share < 65536 ? 65536 : share;
     uint64_t units = (uint64_t)c->batch.size * c->target_count;
     uint64_t lane =
         LANE_STACK_BYTES + 4u * LANE_BATCH_BYTES + units * sizeof(struct unit);
-    *bound = BASE_BYTES + partitions * (share + 65536 + lane) +
-             (uint64_t)c->in_flight * CALL_BYTES + FLEET_PRODUCER_BYTES;
+    return BASE_BYTES + partitions * (share + 65536 + lane) +
+           (uint64_t)c->in_flight * CALL_BYTES + FLEET_PRODUCER_BYTES;
+}
+
+void worker_memory(const struct worker *w, uint64_t *bound, uint64_t *limit)
+{
+    struct plan *plan = plan_take(w->fleet.plans);
+    *bound = bound_of(w, plan->config);
     *limit = cgroup_memory_limit("/proc/self/cgroup", "/sys/fs/cgroup");
+    plan_put(plan);
+}
+
+int worker_reload(struct worker *w, struct config *config, struct err *err)
+{
+    uint64_t bound = bound_of(w, config);
+    uint64_t limit = cgroup_memory_limit("/proc/self/cgroup", "/sys/fs/cgroup");
+    if (limit && bound > limit) {
+        return err_set(err, -EINVAL,
+                       "it may need %llu MiB, the memory limit is %llu MiB; lower "
+                       "batch.size",
+                       (unsigned long long)(bound >> 20),
+                       (unsigned long long)(limit >> 20));
+    }
+    plans_change(w->fleet.plans, config);
+    return 0;
 }
 
 int worker_join(struct worker *w, struct err *err)
@@ -443,11 +464,11 @@ void worker_view(struct worker *w, struct worker_view *view)
 {
     const struct fleet *f = &w->fleet;
     int64_t now = now_ms();
-    *view = (struct worker_view){.redis_answers = redis_is_connected(f->redis),
-                                 .batch_size = w->config->batch.size};
+    *view = (struct worker_view){.redis_answers = redis_is_connected(f->redis)};
     view_lanes(w, view, now);
     struct plan *plan = plan_take(f->plans);
     const struct config *c = plan->config;
+    view->batch_size = c->batch.size;
     view->targets = mem_array(plan->target_count, sizeof *view->targets);
     for (size_t i = 0; i < plan->target_count; i++) {
         view_target(&plan->targets[i], now, &view->targets[view->target_count++]);

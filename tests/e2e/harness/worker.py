@@ -14,14 +14,19 @@ class Worker(Child):
     def __init__(self, program, name, config, folder):
         self.port = free_port()
         self.config_path = os.path.join(folder, f"{name}.yaml")
-        with open(self.config_path, "w", encoding="utf-8") as f:
-            f.write(to_yaml(config))
+        self.write(to_yaml(config))
         env = {} if "http" in config else {"SLUICE_HTTP_LISTEN": f"127.0.0.1:{self.port}"}
         log, again = os.path.join(folder, f"{name}.log"), 1
         while os.path.exists(log):  # a worker of this name ran before
             again += 1
             log = os.path.join(folder, f"{name}.{again}.log")
         super().__init__(name, [program, "run", "-c", self.config_path], log, env)
+
+    def write(self, text):
+        """Its configuration, whole or not at all."""
+        with open(self.config_path + ".new", "w", encoding="utf-8") as f:
+            f.write(text)
+        os.rename(self.config_path + ".new", self.config_path)
 
     def get(self, path, timeout_s=5):
         """(status, text); (0, reason) when it does not answer."""

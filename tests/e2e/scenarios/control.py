@@ -1,0 +1,99 @@
+"""What operators ask of a fleet that works: another configuration, a pause, a drain."""
+import os
+import signal
+
+from harness import checker
+from harness.config import to_yaml
+from harness.proc import wait_for
+from harness.registry import scenario
+from harness.stage import events
+
+BOTH = ("real", "mock")
+
+
+# --- reload ---
+
+def reload(stage, worker, text, said, timeout_s=10):
+    """SIGHUP after its file says this; wait for the line about it."""
+    before = worker.log().count(said)
+    worker.write(text)
+    worker.signal(signal.SIGHUP)
+    wait_for(lambda: worker.log().count(said) > before, timeout_s, f"{worker.name} to say {said!r}", alive=[worker])
+
+
+def successful(worker):
+    return checker.total(worker.metrics(), "sluice_config_last_reload_successful")
+
+
+@scenario(brokers=BOTH, timeout_s=150)
+def reload_under_load(stage):
+    """A target comes and another's settings change while 2 consumers work: each unit is called once."""
+    stage.set_up(partitions=4, rules=[{"latency_ms": 10}])
+    workers = stage.fleet(2)
+    stream = stage.stream(events(20000), per_second=100)
+    stage.target.wait(60, calls=100)
+    old_hash = [w.log() for w in workers]
+    for worker in workers:
+        config = stage.config(worker.name, targets={"a": {"timeout": "4s"}}, batch={"size": 7})
+        config["targets"]["b"] = dict(config["targets"]["a"], url=f"{stage.target.url}/b/${{event.app}}")
+        reload(stage, worker, to_yaml(config), "1 target added, 1 target changed, 1 setting changed")
+    stage.demand(all(" → " not in text for text in old_hash), "a reload before the first")
+    stage.target.wait(60, calls=stage.target.calls() + 300)
+    stream.cut()
+    stage.wait_drained()
+    requests = stage.target.requests()
+    done = checker.done_calls(requests)
+    a_units = [f"a/{e['id']}" for e in stage.published]
+    b_units = [k for k in done if k.startswith("b/")]
+    stage.demand(len(b_units) > 100, f"the new target was called {len(b_units)} times only")
+    stage.judge(units=a_units + b_units)
+    stage.demand(all(successful(w) == 1 for w in workers), "a reload is not said to be successful")
+    stage.stop_all()
+
+
+@scenario(brokers=BOTH, timeout_s=120)
+def reload_of_a_bad_file_keeps_the_old(stage):
+    """A file with a fault, and one that moves to another topic, are refused as a whole; then a good one is taken."""
+    stage.set_up(partitions=2)
+    worker = stage.fleet(1)[0]
+    good = to_yaml(stage.config("w1"))
+    reload(stage, worker, good.replace("timeout: 5s", "timeout: soon"), "the old configuration stays")
+    stage.demand("SL-C05" in worker.log(), f"the fault has no code: {worker.last_lines()}")
+    stage.demand(successful(worker) == 0, "the refused reload is said to be successful")
+    moved = to_yaml(stage.config("w1", kafka={"topic": stage.topic + ".other"}, targets={"a": {"timeout": "1s"}}))
+    reload(stage, worker, moved, "kafka.topic changed: restart to change it")
+    stage.publish(events(50))
+    stage.wait_done(stage.units())
+    reload(stage, worker, good.replace("timeout: 5s", "timeout: 4s"), "1 target changed")
+    stage.demand(successful(worker) == 1, "the good reload is not said to be successful")
+    stage.publish(events(50, first=50))
+    stage.wait_done(stage.units())
+    stage.judge()
+    stage.stop_all()
+
+
+@scenario(brokers=BOTH, timeout_s=120)
+def reload_rotates_a_secret(stage):
+    """The file of a secret changes, SIGHUP, and calls carry the new one; nothing of it is in the log."""
+    secret = os.path.join(stage.folder, "token")
+
+    def hold(text):
+        with open(secret, "w", encoding="utf-8") as f:
+            f.write(text)
+
+    stage.set_up(partitions=2)
+    hold("first-token")
+    changes = {"secrets": {"token": {"file": secret}}, "targets": {"a": {"headers": {"x-worker": "${secret.token}"}}}}
+    worker = stage.worker("w1", **changes)
+    stage.wait_group(started=[worker])
+    stage.publish(events(20))
+    stage.wait_done(stage.units())
+    hold("second-token")
+    reload(stage, worker, to_yaml(stage.config("w1", **changes)), "1 secret changed")
+    stage.publish(events(20, first=20))
+    stage.wait_done(stage.units())
+    tokens = [r.worker for r in stage.target.requests()]
+    stage.demand(tokens == ["first-token"] * 20 + ["second-token"] * 20, f"tokens: {tokens}")
+    stage.demand("-token" not in worker.log(), "a secret is in the log")
+    stage.judge()
+    stage.stop_all()
