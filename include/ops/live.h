@@ -11,7 +11,8 @@
 
 enum {
     LIVE_EVERY_MS = 1000,
-    LIVE_DELIVERIES = 20,      /* shown in each turn */
+    LIVE_DELIVERIES = 20,      /* shown in each turn, */
+    LIVE_NOTICES = 100,        /* and so many notices: a burst evicts nobody */
     LIVE_KEEPALIVE_MS = 15000, /* a comment that often */
     LIVE_LINGER_MS = 60000,    /* go on so long after the last one left */
     LIVE_ASKERS_MAX = 256,

@@ -44,6 +44,7 @@ struct live {
     struct recent recent;
     struct json_object *deliveries[RECENT_READ_MAX]; /* of this turn, owned */
     size_t delivery_count;
+    size_t notice_count;
     int64_t keepalive_ms;
 
     pthread_mutex_t mu;
@@ -78,7 +79,9 @@ static void take_recent(void *arg, bool notice, struct json_object *doc)
 {
     struct live *l = arg;
     if (notice) {
-        publish(l, NULL, "notice", doc);
+        if (l->notice_count++ < LIVE_NOTICES) {
+            publish(l, NULL, "notice", doc);
+        }
     } else if (l->delivery_count < RECENT_READ_MAX) {
         l->deliveries[l->delivery_count++] = json_object_get(doc);
     }
@@ -123,12 +126,28 @@ static void publish_deliveries(struct live *l)
     l->delivery_count = 0;
 }
 
+static void publish_notices_left_out(struct live *l)
+{
+    if (l->notice_count > LIVE_NOTICES) {
+        char text[64];
+        snprintf(text, sizeof text, "%zu more notices", l->notice_count - LIVE_NOTICES);
+        struct json_object *doc = json_object_new_object();
+        json_object_object_add(doc, "at_ms", json_object_new_int64(now_wall_ms()));
+        json_object_object_add(doc, "kind", json_object_new_string("more"));
+        json_object_object_add(doc, "text", json_object_new_string(text));
+        publish(l, NULL, "notice", doc);
+        json_free(doc);
+    }
+    l->notice_count = 0;
+}
+
 static void read_recent(struct live *l)
 {
     struct err err = ERR_INIT;
     if (recent_read(&l->place, &l->recent, now_ms() + RECENT_MS, take_recent, l, &err)) {
         LOG(LOG_DEBUG, "the stream misses what is recent", LS("why", err.text), LEND);
     }
+    publish_notices_left_out(l);
     publish_deliveries(l);
 }
 
