@@ -36,6 +36,7 @@ struct console {
     struct metrics *metrics;
     struct guard *guard;
     struct jobs *jobs;
+    struct redriver *redriver;
     struct stream *stream;
     struct httpd *httpd;
     struct console_api api;
@@ -119,7 +120,8 @@ static int console_start(struct console *c, struct err *err)
                                           .ring_bytes_max = RING_BYTES,
                                           .ask_kafka = true};
     c->stream = stream_start(&stream);
-    c->api = (struct console_api){c->config, c->guard, c->jobs};
+    c->redriver = redriver_start(c->config);
+    c->api = (struct console_api){c->config, c->guard, c->jobs, c->redriver};
     return start_serving(c, c->config->console.listen, err);
 }
 
@@ -131,6 +133,9 @@ static void console_stop(struct console *c)
     }
     if (c->jobs) {
         jobs_stop(c->jobs);
+    }
+    if (c->redriver) {
+        redriver_stop(c->redriver);
     }
     if (c->stream) {
         stream_stop(c->stream);

@@ -1,10 +1,10 @@
 #include "console_api.h"
 
-#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "commands.h"
+#include "console_dead.h"
 #include "ops/doctor.h"
 #include "ops/trace.h"
 #include "reply.h"
@@ -23,23 +23,12 @@ static const char *rest_of(const struct httpd_request *request, const char *word
     return strncmp(path, words, len) == 0 ? path + len : NULL;
 }
 
-/* A sentence and a status for what a function of ops says. */
-static void reply_failure(struct httpd_request *request, int rc, const struct err *err)
-{
-    int status = rc == -ENOENT                     ? 404
-                 : rc == -EINVAL || rc == -EBADMSG ? 400
-                 : rc == -EAGAIN                   ? 409
-                                                   : 503;
-    reply_error(request, status, err->text,
-                status == 503 ? "see the view Doctor, or `sluice-consumer doctor`"
-                              : NULL);
-}
-
 /* --- reads --- */
 
-static void read_event(struct ops_place *place, struct httpd_request *request,
+static void read_event(void *arg, struct ops_place *place, struct httpd_request *request,
                        int64_t until_ms)
 {
+    (void)arg;
     struct err err = ERR_INIT;
     struct json_object *story;
     int rc = trace_read(place, rest_of(request, "events/"), until_ms, &story, &err);
@@ -50,9 +39,10 @@ static void read_event(struct ops_place *place, struct httpd_request *request,
     }
 }
 
-static void read_doctor(struct ops_place *place, struct httpd_request *request,
+static void read_doctor(void *arg, struct ops_place *place, struct httpd_request *request,
                         int64_t until_ms)
 {
+    (void)arg;
     (void)until_ms;
     struct doctor doctor;
     doctor_examine(place, DOCTOR_CHECK_MS, environ, &doctor);
@@ -86,7 +76,12 @@ static void serve_console(const struct console_api *api, struct httpd_request *r
     json_object_object_add(doc, "group", json_object_new_string(config->kafka.group));
     json_object_object_add(doc, "acts",
                            json_object_new_boolean(guard_lets_act(api->guard)));
-    json_object_object_add(doc, "offers", json_object_new_array());
+    struct json_object *offers = json_object_new_array();
+    json_object_array_add(offers, json_object_new_string("deadletters"));
+    if (guard_lets_act(api->guard)) {
+        json_object_array_add(offers, json_object_new_string("redrive"));
+    }
+    json_object_object_add(doc, "offers", offers);
     reply_json(request, 200, doc);
 }
 
@@ -95,16 +90,56 @@ static void serve_read(const struct console_api *api, struct httpd_request *requ
     const char *id = rest_of(request, "events/");
     const char *name = httpd_path(request) + sizeof prefix - 1;
     if (id && id[0]) {
-        jobs_add(api->jobs, read_event, request);
+        jobs_add(api->jobs, read_event, NULL, request);
     } else if (strcmp(name, "doctor") == 0) {
-        jobs_add(api->jobs, read_doctor, request);
+        jobs_add(api->jobs, read_doctor, NULL, request);
+    } else if (strcmp(name, "deadletters") == 0) {
+        jobs_add(api->jobs, console_dead_list, NULL, request);
+    } else if (strcmp(name, "deadletters/redrive") == 0) {
+        reply_json(request, 200, redriver_show(api->redriver));
     } else if (strcmp(name, "config") == 0) {
         serve_config(api, request);
     } else if (strcmp(name, "console") == 0) {
         serve_console(api, request);
     } else {
         reply_error(request, 404, "there is nothing here",
-                    "here are fleet, stream, events/{id}, config and doctor");
+                    "here are fleet, stream, events/{id}, deadletters, config and "
+                    "doctor");
+    }
+}
+
+/* --- actions --- */
+
+static const struct action {
+    const char *before; /* the path's words before a name, */
+    const char *after;  /* and after it; NULL: there is no name */
+    job_fn *fn;
+} actions[] = {
+    {"deadletters/redrive", NULL, console_dead_redrive},
+};
+
+static const struct action *find_action(const struct httpd_request *request)
+{
+    for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++) {
+        const char *rest = rest_of(request, actions[i].before);
+        size_t after = actions[i].after ? strlen(actions[i].after) : 0;
+        size_t len = rest ? strlen(rest) : 0;
+        if (rest && (after == 0 ? len == 0
+                                : len > after && strcmp(rest + len - after,
+                                                        actions[i].after) == 0)) {
+            return &actions[i];
+        }
+    }
+    return NULL;
+}
+
+static void serve_action(const struct console_api *api, struct httpd_request *request)
+{
+    const struct action *action = find_action(request);
+    if (!action) {
+        reply_error(request, 404, "there is no such action", NULL);
+    } else if (guard_admits(api->guard, request)) {
+        jobs_add(api->jobs, action->fn, api->redriver, request);
     }
 }
 
@@ -113,7 +148,9 @@ bool console_api_serve(const struct console_api *api, struct httpd_request *requ
     if (!text_starts(httpd_path(request), prefix)) {
         return false;
     }
-    if (reply_may_read(request)) {
+    if (strcmp(httpd_method(request), "POST") == 0) {
+        serve_action(api, request);
+    } else if (reply_may_read(request)) {
         serve_read(api, request);
     }
     return true;

@@ -5,11 +5,13 @@
 
 #include "guard.h"
 #include "jobs.h"
+#include "redriver.h"
 
 struct console_api {
     const struct config *config;
     const struct guard *guard;
     struct jobs *jobs;
+    struct redriver *redriver;
 };
 
 /* Answer when the path is below /api/v1/. Returns false when it is not. On the httpd

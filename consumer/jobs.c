@@ -10,6 +10,7 @@
 
 struct job {
     job_fn *fn;
+    void *arg;
     struct httpd_request *request;
 };
 
@@ -52,7 +53,7 @@ static void *run(void *arg)
     struct hand *hand = arg;
     struct job job;
     while (take(hand->jobs, &job)) {
-        job.fn(&hand->place, job.request, now_ms() + JOBS_PATIENCE_MS);
+        job.fn(job.arg, &hand->place, job.request, now_ms() + JOBS_PATIENCE_MS);
     }
     return NULL;
 }
@@ -63,12 +64,13 @@ static void refuse(struct httpd_request *request)
                 "try again in a moment");
 }
 
-void jobs_add(struct jobs *jobs, job_fn *fn, struct httpd_request *request)
+void jobs_add(struct jobs *jobs, job_fn *fn, void *arg, struct httpd_request *request)
 {
     MUST(pthread_mutex_lock(&jobs->mu));
     bool room = jobs->count < JOBS_MAX && !jobs->stopping;
     if (room) {
-        jobs->queue[(jobs->first + jobs->count++) % JOBS_MAX] = (struct job){fn, request};
+        jobs->queue[(jobs->first + jobs->count++) % JOBS_MAX] =
+            (struct job){fn, arg, request};
         MUST(pthread_cond_signal(&jobs->cond));
     }
     MUST(pthread_mutex_unlock(&jobs->mu));

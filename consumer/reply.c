@@ -1,5 +1,7 @@
 #include "reply.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 static const char *const common[] =
@@ -45,6 +47,41 @@ void reply_error(struct httpd_request *request, int status, const char *error,
         json_object_object_add(doc, "next", json_object_new_string(next));
     }
     reply_json(request, status, doc);
+}
+
+void reply_failure(struct httpd_request *request, int rc, const struct err *err)
+{
+    int status = rc == -ENOENT                     ? 404
+                 : rc == -EINVAL || rc == -EBADMSG ? 400
+                 : rc == -EAGAIN                   ? 409
+                                                   : 503;
+    reply_error(request, status, err->text,
+                status == 503 ? "see the view Doctor, or `sluice-consumer doctor`"
+                              : NULL);
+}
+
+int reply_read_body(struct httpd_request *request, struct json_object **body,
+                    struct err *err)
+{
+    size_t len;
+    const char *bytes = httpd_body(request, &len);
+    *body = NULL;
+    int rc = json_parse(len > 0 ? bytes : "{}", len > 0 ? len : 2, body, err);
+    if (rc == 0 && !json_object_is_type(*body, json_type_object)) {
+        json_free(*body);
+        *body = NULL;
+        return err_set(err, -EBADMSG, "the body is no JSON object");
+    }
+    return rc ? err_wrap(err, "the body") : 0;
+}
+
+void reply_say_who(const struct ops_place *place, const char *said, char *who, size_t len)
+{
+    if (said[0]) {
+        snprintf(who, len, "%.60s via the console of %.60s", said, place->who);
+    } else {
+        snprintf(who, len, "the console of %.60s", place->who);
+    }
 }
 
 bool reply_is_get(struct httpd_request *request)

@@ -2,6 +2,7 @@
 #ifndef CONSUMER_REPLY_H
 #define CONSUMER_REPLY_H
 
+#include "ops/place.h"
 #include "wire/httpd.h"
 #include "wire/json.h"
 
@@ -16,6 +17,18 @@ void reply_json(struct httpd_request *request, int status,
 /* {"error": ..., "next": ...}: what is wrong, and what to do about it (NULL: nothing). */
 void reply_error(struct httpd_request *request, int status, const char *error,
                  const char *next);
+
+/* For what a function of ops returned. */
+void reply_failure(struct httpd_request *request, int rc, const struct err *err);
+
+/* The body as a JSON object; an empty one is {}. body: owned, NULL on failure. Returns 0
+ * or -EBADMSG with a sentence. */
+int reply_read_body(struct httpd_request *request, struct json_object **body,
+                    struct err *err);
+
+/* Who acts through this console: as the request says (""; it does not), and from here. */
+void reply_say_who(const struct ops_place *place, const char *said, char *who,
+                   size_t len);
 
 /* GET or HEAD? Answers and returns false when not. */
 bool reply_is_get(struct httpd_request *request);

@@ -516,12 +516,12 @@ async function showDead() {
     const groups = list.groups || [], letters = list.letters || [];
     if (!list.total) { body.replaceChildren(h('p', { class: 'empty' }, Object.keys(f).length ? 'No dead letter matches.' : 'No dead letters. Good.')); return; }
     body.replaceChildren(h('div', { class: 'cards' },
-      panel(`${count(list.total)} outstanding, by reason`, 'sluice-consumer dlq list --group-by reason',
-        table('Groups', [['Count', 'n'], ['Reason'], ['Target'], ['Oldest', 'n'], ['', 'act']], groups.map(g => tr([count(g.count), 'n'], [h('b', null, clean(g.reason, 80))], [clean(g.target, 80), 'cut'], [g.oldest_ms ? span(Date.now() - g.oldest_ms) + ' ago' : unknown, 'n'],
+      panel(`${count(list.total)} outstanding, by reason`, 'sluice-consumer dlq list',
+        table('Groups', [['Count', 'n'], ['Reason'], ['Target'], ['Oldest', 'n'], ['', 'act']], groups.map(g => tr([count(g.count), 'n'], [h('b', null, clean(g.reason, 80))], [clean(g.target, 80), 'cut'], [g.oldest ? span(Date.now() - new Date(g.oldest)) + ' ago' : unknown, 'n'],
           [[h('button', { type: 'button', class: 'quiet', onclick: () => { $('dead-target').value = g.target; $('dead-reason').value = g.reason; showDead(); } }, 'show'), ' ', offers('redrive') && h('button', { type: 'button', class: 'quiet', onclick: () => askRedrive({ target: g.target, reason: g.reason }, g.count) }, 'redrive')], 'act'])))),
       panel('Letters, oldest first', 'sluice-consumer dlq show PARTITION:OFFSET',
         table('Letters', [['At'], ['Event'], ['Repo', 'mid'], ['Target'], ['Reason'], ['Tries', 'n'], ['Detail', 'mid']], letters.map(l => {
-          const row = tr([day(l.at_ms)], [clean(l.event, 80), 'cut m'], [clean(l.repo, 80), 'cut mid'], [clean(l.target, 80), 'cut'], [clean(l.reason, 60)], [count(l.attempts), 'n'], [clean(l.detail, 120), 'cut mid', clean(l.detail)]);
+          const row = tr([day(l.at)], [clean(l.event, 80), 'cut m'], [clean(l.repo, 80), 'cut mid'], [clean(l.target, 80), 'cut'], [clean(l.reason, 60)], [count(l.tries), 'n'], [clean(l.detail, 120), 'cut mid', clean(l.detail)]);
           row.dataset.open = '#/event/' + encodeURIComponent(l.event || '');
           return row;
         })),
@@ -535,7 +535,7 @@ function askRedrive(f, about) {
   const pace = choice([['1', '1 a second'], ['5', '5 a second'], ['20', '20 a second'], ['50', '50 a second']], '5');
   const why = h('input', { maxlength: 200, placeholder: 'fixed the credentials' });
   const preview = h('p', { class: 'hint' }, 'A preview needs the token.');
-  const body = dry => ({ ...f, rate_per_s: Number(pace.value), reason_text: why.value, dry_run: dry });
+  const body = dry => ({ ...f, rate_per_s: Number(pace.value), why: why.value, dry_run: dry });
   const look = async () => {
     if (!token) return;
     try {

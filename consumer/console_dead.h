@@ -1,0 +1,17 @@
+/* The console's dead letters: what there is, and sending it again. */
+#ifndef CONSUMER_CONSOLE_DEAD_H
+#define CONSUMER_CONSOLE_DEAD_H
+
+#include "jobs.h"
+#include "redriver.h"
+
+/* Jobs. GET deadletters?target=&reason=&event=&since=&limit= */
+void console_dead_list(void *arg, struct ops_place *place, struct httpd_request *request,
+                       int64_t until_ms);
+
+/* POST deadletters/redrive {"target","reason","event","since","rate_per_s","who","why",
+ * "dry_run"}. arg: a struct redriver. */
+void console_dead_redrive(void *arg, struct ops_place *place,
+                          struct httpd_request *request, int64_t until_ms);
+
+#endif
