@@ -59,6 +59,10 @@ enum {
     FLEET_PRODUCER_BYTES = 32 << 20
 }; /* what may wait to be parked; counted in the memory bound */
 
+/* How every client of ours comes into Redis: where, as whom, with what certificates.
+ * Borrows from the configuration. */
+struct redis_options fleet_redis_options(const struct config *config);
+
 /* Make connections, the first plan and counters; waits for nobody.
  * config   held.
  * metrics  borrowed until fleet_release.

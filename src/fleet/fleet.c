@@ -145,23 +145,27 @@ static void on_redis(void *arg, const char *run_id, bool changed)
     }
 }
 
+struct redis_options fleet_redis_options(const struct config *config)
+{
+    return (struct redis_options){.url = config->redis.url,
+                                  .username = config->redis.username,
+                                  .password = config->redis.password,
+                                  .ca_file = config->redis.ca_file,
+                                  .cert_file = config->redis.cert_file,
+                                  .key_file = config->redis.key_file,
+                                  .connect_timeout_ms = REDIS_CONNECT_MS};
+}
+
 static struct redis *start_redis(struct fleet *f, struct err *err)
 {
-    const struct config *c = f->config;
     char trial_key[REDIS_KEY_MAX];
-    snprintf(trial_key, sizeof trial_key, "%s:trial", c->redis.prefix);
-    struct redis_options options = {.url = c->redis.url,
-                                    .username = c->redis.username,
-                                    .password = c->redis.password,
-                                    .ca_file = c->redis.ca_file,
-                                    .cert_file = c->redis.cert_file,
-                                    .key_file = c->redis.key_file,
-                                    .trial_text = trial_text,
-                                    .trial_key = trial_key,
-                                    .connect_timeout_ms = REDIS_CONNECT_MS,
-                                    .metrics = f->metrics,
-                                    .connected = on_redis,
-                                    .arg = f};
+    struct redis_options options = fleet_redis_options(f->config);
+    snprintf(trial_key, sizeof trial_key, "%s:trial", f->config->redis.prefix);
+    options.trial_text = trial_text;
+    options.trial_key = trial_key;
+    options.metrics = f->metrics;
+    options.connected = on_redis;
+    options.arg = f;
     return redis_start(&options, err);
 }
 

@@ -304,8 +304,8 @@ static void check_redis(struct examination *x)
     if (rc) {
         add_failed(x->doctor, "redis", rc, &err,
                    rc == -EACCES ? FAULT_REDIS_REFUSES : FAULT_NO_REDIS,
-                   rc == -EACCES ? "set redis.username and redis.password_file; see the "
-                                   "ACL in compose/README.md"
+                   rc == -EACCES ? "the login, the rights and the certificates it takes: "
+                                   "compose/secure/README.md"
                                  : "check redis.url, and that a server listens there");
         skip(x->doctor, "eviction", "redis");
         skip(x->doctor, "clock", "redis");

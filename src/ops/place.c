@@ -7,9 +7,10 @@
 #include <unistd.h>
 
 #include "base/now.h"
+#include "fleet/fleet.h"
 #include "wire/kafka_producer.h"
 
-enum { REDIS_CONNECT_MS = 2000, REDIS_LAST_MS = 500, SENDER_LAST_MS = 2000 };
+enum { REDIS_LAST_MS = 500, SENDER_LAST_MS = 2000 };
 
 /* The user as the system knows it: an environment may say anything. */
 static void say_who(char *who, size_t len)
@@ -29,10 +30,7 @@ static void say_who(char *who, size_t len)
 
 int ops_place_open(struct ops_place *place, const struct config *config, struct err *err)
 {
-    struct redis_options options = {.url = config->redis.url,
-                                    .username = config->redis.username,
-                                    .password = config->redis.password,
-                                    .connect_timeout_ms = REDIS_CONNECT_MS};
+    struct redis_options options = fleet_redis_options(config);
     *place = (struct ops_place){.config = config};
     say_who(place->who, sizeof place->who);
     place->redis = redis_start(&options, err);

@@ -1,5 +1,6 @@
 """Redis over TLS and with the least rights: what works, and that each fault is one line with the next step."""
 import re
+import subprocess
 
 from harness.proc import free_port, wait_for
 from harness.registry import scenario
@@ -38,7 +39,7 @@ def is_refused(stage, *words):
 
 @scenario(brokers=("mock",), timeout_s=90)
 def the_least_rights_suffice(stage):
-    """TLS, a client certificate, and the user of compose/secure: limits, ledger, retries and dead letters work."""
+    """TLS, a client certificate, and the user of compose/secure: limits, ledger and what operators ask work."""
     secrets = set_up(stage, ask_clients="yes")
     stage.changes["redis"].update({"cert_file": secrets.path("sluice.crt"), "key_file": secrets.path("sluice.key")})
     stage.fleet(2)
@@ -47,6 +48,10 @@ def the_least_rights_suffice(stage):
     stage.judge()
     keys = stage.redis.keys()
     stage.demand(keys and all(k.startswith("sluice:") for k in keys), f"keys outside the prefix: {keys[:3]}")
+    for command in (["status"], ["trace", "e-00001"], ["tap", "--for", "1s"], ["doctor"]):
+        said = subprocess.run([stage.consumer, *command, "-c", stage.workers["w1"].config_path], capture_output=True, text=True,
+                              timeout=30)
+        stage.demand(said.returncode == 0, f"{command[0]}: exit {said.returncode}: {(said.stderr or said.stdout)[-300:]}")
     denied = stage.redis.ask("ACL", "LOG")
     stage.demand(not denied, f"Redis denied something: {denied[:1]}")
     stage.stop_all()
