@@ -222,6 +222,36 @@ static void ledger_claim__of_a_dead_unit_needs_a_redrive(void **state)
     assert_int_equal(claim(&redriven), LEDGER_GRANTED);
 }
 
+static struct ledger_record look(const struct ledger_entry *entry)
+{
+    struct ledger_record record = {.round = -1};
+    assert_int_equal(ledger_look(ledger, entry, 1, &record), 0);
+    return record;
+}
+
+static void ledger_look__tells_and_touches_nothing(void **state)
+{
+    (void)state;
+    flush();
+    int rc = 1;
+    struct ledger_entry unit = entry_of(CONTENT_A, 3);
+    assert_int_equal(look(&unit).state, LEDGER_NONE);
+    assert_int_equal(claim(&unit), LEDGER_GRANTED);
+    assert_int_equal(look(&unit).state, LEDGER_HELD);
+    assert_int_equal(look(&unit).round, 3);
+    assert_int_equal(claim(&unit), LEDGER_GRANTED); /* its token is still there */
+    park(&unit, LEDGER_DEAD_ROUND + 2);
+    struct ledger_record parked = look(&unit);
+    assert_int_equal(parked.state, LEDGER_PARKED);
+    assert_int_equal(parked.round, LEDGER_DEAD_ROUND + 2);
+    assert_true(parked.at_ms > 0);
+    ledger_done(ledger, &unit, 200, told, &rc);
+    struct ledger_entry again = entry_of(CONTENT_A, LEDGER_DEAD_ROUND + 2);
+    assert_int_equal(claim(&again), LEDGER_DUPLICATE);
+    assert_int_equal(look(&unit).state, LEDGER_DONE);
+    assert_true(look(&unit).at_ms > 0);
+}
+
 static void ledger_claim__takes_a_whole_batch(void **state)
 {
     enum { N = 500 };
