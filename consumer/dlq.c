@@ -214,10 +214,10 @@ static void cell_text(struct str *out, struct json_object *letter, const struct 
 static void print_rows(const struct deadletters_list *list)
 {
     struct column columns[] = {
-        {"AT", NULL, 14, 2},       {"WHERE", NULL, 16, 5},
-        {"EVENT", "event", 28, 5}, {"TARGET", "target", 20, 6},
-        {"REPO", "repo", 24, 4},   {"REASON", "reason", 20, 6},
-        {"TRIES", "tries", 5, 5},  {"LAST RESPONSE", "detail", 60, 13},
+        {"AT", NULL, 14, 2},         {"WHERE", NULL, 16, 5},
+        {"EVENT", "event", 28, 5},   {"TARGET", "target", 20, 6},
+        {"REPO", "repo", 24, 4},     {"REASON", "reason", 20, 6},
+        {"TRIES", "attempts", 5, 5}, {"LAST RESPONSE", "detail", 60, 13},
     };
     enum { COUNT = sizeof columns / sizeof columns[0] };
     struct str text;
@@ -409,7 +409,7 @@ static void print_letter(struct json_object *letter)
     print_line(letter, "died", "at");
     print_line(letter, "of", "reason");
     print_line(letter, "answer", "detail");
-    print_line(letter, "tries", "tries");
+    print_line(letter, "tries", "attempts");
     print_line(letter, "first seen", "first_seen");
     if (origin) {
         printf("%-11s %s[%lld]@%lld\n", "read from",

@@ -323,6 +323,7 @@ static struct json_object *group_json(const struct deadletters_group *group)
     json_object_object_add(doc, "reason", json_object_new_string(group->reason));
     json_object_object_add(doc, "count", json_object_new_int64(group->count));
     json_object_object_add(doc, "oldest", json_object_new_string(oldest));
+    json_object_object_add(doc, "oldest_ms", json_object_new_int64(group->oldest_ms));
     return doc;
 }
 

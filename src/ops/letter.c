@@ -229,6 +229,7 @@ struct json_object *letter_summary(const struct letter *l)
     put_number(doc, "partition", l->partition);
     put_number(doc, "offset", r->offset);
     put_time(doc, "at", l->at_ms);
+    put_number(doc, "at_ms", l->at_ms);
     put_text(doc, "event", l->id);
     put_text(doc, "repo", l->event.fields[EVENT_REPO]);
     put_text(doc, "app", l->event.fields[EVENT_APP]);
@@ -236,7 +237,7 @@ struct json_object *letter_summary(const struct letter *l)
     put_text(doc, "target", l->target);
     put_text(doc, "reason", l->foreign ? "foreign" : l->reason);
     put_text(doc, "detail", l->detail);
-    put_number(doc, "tries", l->attempts);
+    put_number(doc, "attempts", l->attempts);
     put_time(doc, "first_seen", l->first_seen_ms);
     json_object_object_add(doc, "origin", l->foreign ? NULL : origin_json(l));
     put_text(doc, "cut", l->cut);

@@ -82,7 +82,7 @@ def dead_letters_are_sent_again(stage):
     left = letters(stage)
     stage.demand([r["event"] for r in left["letters"]] == ["e-00005"], f"left: {left}")
     again = left["letters"][0]
-    stage.demand(again["redrive"] == result["task"] and again["redrives"] == 1 and again["tries"] == 2
+    stage.demand(again["redrive"] == result["task"] and again["redrives"] == 1 and again["attempts"] == 2
                  and again["redrive_of"], f"its lineage: {again}")
     stage.demand(letters(stage, "--handled")["total"] == 15, "a record is gone from the dead-letter topic")
     # and once more, until the guard says no
