@@ -217,6 +217,7 @@ class Check:
         print(f"    the project's logs: {os.path.relpath(f.name)}")
 
     def run(self):
+        began = time.monotonic()
         try:
             for name, play_it in zip(WITHOUT_ENGINE, (self.config, self.packaged_schema, self.newest_schema)):
                 self.part(name, play_it)
@@ -227,6 +228,7 @@ class Check:
                 self.run_project()
         finally:
             self.engine.stop()
+        print(f"compose-check took {time.monotonic() - began:.0f} s")
         if self.counts["skipped"]:
             print(f"NOTE: {self.counts['skipped']} checks were NOT played; the reason stands in each line above")
         print(", ".join(f"{self.counts[w]} {n}" for w, n in (("ok", "passed"), ("FAILED", "failed"), ("skipped", "skipped"))))
@@ -239,10 +241,7 @@ def main():
     parser.add_argument("--only", default="", metavar="WORD", help="checks whose line contains it")
     options = parser.parse_args()
     os.chdir(os.path.join(HERE, "..", ".."))
-    began = time.monotonic()
-    code = Check(options).run()
-    print(f"compose-check took {time.monotonic() - began:.0f} s")
-    return code
+    return Check(options).run()
 
 
 if __name__ == "__main__":
