@@ -8,8 +8,6 @@
 #include "ops/words.h"
 #include "table.h"
 
-enum { DEAD_NAMED_MAX = 3 };
-
 struct page {
     struct json_object *frame;
     const struct fleet_look *look;
@@ -478,31 +476,6 @@ static void add_partition_rows(const struct page *page)
 
 /* --- the foot --- */
 
-static void add_dead(const struct page *page)
-{
-    struct json_object *dead = member(page->frame, "dead");
-    double all = number(member(page->frame, "totals"), "dead");
-    struct str line;
-    if (all <= 0) {
-        return;
-    }
-    str_init(&line);
-    str_add(&line, "DEAD LETTERS ");
-    words_count(&line, (int64_t)all);
-    for (size_t i = 0; i < length(dead) && i < DEAD_NAMED_MAX; i++) {
-        struct json_object *d = json_object_array_get_idx(dead, i);
-        str_add(&line, i == 0 ? " (" : ", ");
-        words_count(&line, (int64_t)number(d, "count"));
-        str_addf(&line, " %s%s%s", text(d, "reason"), text(d, "target")[0] ? " " : "",
-                 text(d, "target"));
-    }
-    str_add(&line, length(dead) > DEAD_NAMED_MAX ? ", …)" : length(dead) > 0 ? ")" : "");
-    str_add(&line, "  → sluice-consumer dlq list");
-    str_addc(page->out, '\n');
-    add_line(page, "", line.data);
-    str_release(&line);
-}
-
 static void add_notes(const struct page *page)
 {
     struct json_object *notes = member(page->frame, "notes");
@@ -541,6 +514,5 @@ void fleet_text(struct json_object *frame, const struct fleet_look *look, struct
     if (look->offsets) {
         add_partition_rows(&page);
     }
-    add_dead(&page);
     add_notes(&page);
 }

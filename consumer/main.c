@@ -134,9 +134,7 @@ static const struct command commands[] = {
      .run = status_run},
     {.name = "top",
      .summary = "Show the fleet on the terminal, every second anew",
-     .details =
-         "Keys: s sort, / filter, o offsets, ? help, q quit. Not on a terminal: one "
-         "page, as status.",
+     .details = "? names the keys. Not on a terminal: one page, as status.",
      .run = top_run},
     {.name = "wait",
      .summary = "Wait until the fleet is so: no lag, ready, so many consumers",

@@ -21,8 +21,9 @@ static const char enter_text[] = "\033[?1049h\033[?25l";
 static const char leave_text[] = "\033[?25h\033[?1049l";
 
 static struct {
-    bool entered;
-    int signals; /* descriptor */
+    bool entered; /* the alternate screen */
+    bool keys;    /* come one by one */
+    int signals;  /* descriptor */
     struct termios before;
 } terminal = {.signals = -1};
 
@@ -50,6 +51,9 @@ void terminal_leave(void)
     if (terminal.entered) {
         terminal.entered = false;
         put(leave_text, sizeof leave_text - 1);
+    }
+    if (terminal.keys) {
+        terminal.keys = false;
         tcsetattr(STDIN_FILENO, TCSAFLUSH, &terminal.before);
     }
 }
@@ -70,14 +74,20 @@ int terminal_prepare(void)
 }
 
 /* One byte at a time; Ctrl-C and Ctrl-Z come as bytes, too. */
-int terminal_enter(void)
+int terminal_keys(void)
 {
     struct termios raw = terminal.before;
     raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO | ISIG | IEXTEN);
     raw.c_iflag &= ~(tcflag_t)(IXON | ICRNL);
     raw.c_cc[VMIN] = 1;
     raw.c_cc[VTIME] = 0;
-    if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &raw)) {
+    terminal.keys = tcsetattr(STDIN_FILENO, TCSAFLUSH, &raw) == 0;
+    return terminal.keys ? 0 : -EIO;
+}
+
+int terminal_enter(void)
+{
+    if (terminal_keys()) {
         return -EIO;
     }
     put(enter_text, sizeof enter_text - 1);
@@ -157,7 +167,8 @@ enum terminal_event terminal_wait(int64_t until_ms, int *key, int *number)
     int64_t left_ms = until_ms - now_ms();
     *key = 0;
     *number = 0;
-    int n = poll(fds, 2, left_ms > 0 ? (int)left_ms : 0);
+    int wait_ms = until_ms == NOW_FOREVER ? -1 : left_ms > 0 ? (int)left_ms : 0;
+    int n = poll(fds, 2, wait_ms);
     if (n <= 0) {
         return TERMINAL_TIME;
     }

@@ -27,6 +27,7 @@ bool terminal_is_there(void);
 int terminal_prepare(void);
 
 int terminal_enter(void);  /* returns 0 or -EIO */
+int terminal_keys(void);   /* the keys alone, without a page; terminal_leave ends it */
 void terminal_leave(void); /* harmless when not entered */
 
 void terminal_size(size_t *rows, size_t *columns);

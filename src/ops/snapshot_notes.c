@@ -13,6 +13,7 @@ enum {
     STUCK_BATCH_MS = 30000, /* a batch that long at its barrier is worth a word */
     BLOCKED_MS = 5000,
     NAMED_MAX = 4, /* partitions named in one note */
+    DEAD_NAMED_MAX = 3,
 };
 
 enum level { LEVEL_INFO, LEVEL_WARN, LEVEL_BAD };
@@ -362,14 +363,27 @@ static void note_lag(struct notes *notes, struct json_object *frame)
 
 static void note_dead(struct notes *notes, struct json_object *frame)
 {
+    size_t n;
+    struct str text;
+    struct json_object *list = beat_list_of(frame, "dead", &n);
     int64_t dead = beat_count_of(json_at(frame, "/totals"), "dead");
-    char text[96];
-    if (dead > 0) {
-        snprintf(text, sizeof text,
-                 "%" PRId64 " dead letter%s → sluice-consumer dlq list", dead,
-                 plural(dead));
-        note(notes, LEVEL_INFO, "", text, NULL);
+    if (dead <= 0) {
+        return;
     }
+    str_init(&text);
+    words_count(&text, dead);
+    str_addf(&text, " dead letter%s", plural(dead));
+    for (size_t i = 0; i < n && i < DEAD_NAMED_MAX; i++) {
+        const char *target = beat_text_of(item(list, i), "target");
+        str_add(&text, i == 0 ? " (" : ", ");
+        words_count(&text, beat_count_of(item(list, i), "count"));
+        str_addf(&text, " %s%s%s", beat_text_of(item(list, i), "reason"),
+                 target[0] ? " " : "", target);
+    }
+    str_add(&text, n > DEAD_NAMED_MAX ? ", ...)" : n > 0 ? ")" : "");
+    str_add(&text, " → sluice-consumer dlq list");
+    note(notes, LEVEL_INFO, "", text.data, NULL);
+    str_release(&text);
 }
 
 /* --- the verdict --- */

@@ -331,7 +331,8 @@ static void snapshot__dead_letters_are_counted_most_first(void **state)
     assert_string_equal(text("/dead/0/target"), "gh-deploy");
     assert_string_equal(text("/dead/0/reason"), "http-401");
     assert_int_equal(json_object_array_length(json_at(t.frame, "/dead")), 2);
-    assert_string_equal(level_of_note("", "17 dead letters → sluice-consumer dlq list"),
+    assert_string_equal(level_of_note("", "17 dead letters (14 http-401 gh-deploy, 3 "
+                                          "timeout argocd) → sluice-consumer dlq list"),
                         "info");
     tear_down();
 }
