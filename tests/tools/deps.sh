@@ -56,6 +56,9 @@ part_real() {
     want default-jre-headless "runs Apache Kafka" program java
     want prometheus "checks the form of /metrics (promtool; its own service is not used)" program promtool
     want maven "fetches Apache Kafka's jars from Maven Central" program mvn
+    want chromium "looks at the console" program chromium
+    want nodejs "drives the browser" program node
+    want npm "fetches what drives it (playwright-core)" program npm
 }
 part_compose() {
     part_real

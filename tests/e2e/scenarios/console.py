@@ -1,0 +1,81 @@
+"""The console in a real browser: what it tells of a fleet in trouble, and what it lets do, and whom."""
+import os
+import re
+
+from harness.browser import Browser
+from harness.proc import Child
+from harness.registry import scenario
+from harness.stage import event, events
+
+TOKEN = "token-of-the-browser-test"
+NASTY = "<img src=x onerror=document.title='owned'>"
+
+
+def console(stage, *more):
+    """Start one beside the fleet; its address."""
+    worker = next(iter(stage.workers.values()))
+    path = os.path.join(stage.folder, "token")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(TOKEN + "\n")
+    child = Child("console", [stage.consumer, "console", "-c", worker.config_path, "--log-format", "json", "--set",
+                              "console.listen=127.0.0.1:0", "--set", f"console.token_file={path}", *more],
+                  os.path.join(stage.folder, "console.log"))
+    stage.also(type("Console", (), {"stop": staticmethod(child.kill)}))
+    child.wait_log('"msg":"console"')
+    return "http://127.0.0.1:" + re.search(r'"msg":"console".*?"port":(\d+)', child.log()).group(1)
+
+
+def browser(stage):
+    return stage.also(Browser(os.path.dirname(stage.consumer)))
+
+
+def rows(body):
+    return f"document.querySelectorAll('#{body} tbody tr').length"
+
+
+def look(stage, page, name):
+    """Pictures for whoever wants to see, in build/pictures: light, dark, and a small telephone."""
+    folder = os.path.join(stage.programs, "pictures")
+    os.makedirs(folder, exist_ok=True)
+    for scheme, width in (("light", 1280), ("dark", 1280), ("light", 320)):
+        page.order("look", width=width, scheme=scheme)
+        wide = page.order("js", js="document.documentElement.scrollWidth")
+        stage.demand(wide <= width, f"{name} at {width} px is {wide} px wide")
+        page.order("shot", path=os.path.join(folder, f"{name}-{scheme}-{width}.png"))
+    page.order("look")
+
+
+@scenario(timeout_s=180)
+def tells_of_trouble(stage):
+    """A verdict in words; a consumer that was killed is told, and its partitions are others'; deliveries are filtered, an event is
+    opened, and what events say is text."""
+    same = {"headers": {"x-worker": "any"}}  # else each worker has a configuration of its own, and the console says so
+    stage.set_up(partitions=6, targets=("a", "b"), changes={"targets": {"a": same, "b": same}})
+    stage.fleet(3)
+    url = console(stage)
+    page = browser(stage)
+    page.order("open", url=url)
+    page.order("until", js="document.getElementById('verdict').dataset.level == 'ok'", timeout_ms=30000)
+    stage.demand("Healthy" in page.order("text", at="#verdict-text"), page.order("text", at="#verdict-text"))
+    page.order("until", js=rows("consumers") + " == 3")
+    stage.publish([*events(6), event(77, repo=NASTY, commit="\\u001b[31mred")])
+    stage.wait_done(stage.units())
+    page.order("until", js=rows("deliveries") + " == 14")
+    page.order("until", js="[...document.querySelectorAll('#deliveries td')].some(c => c.textContent.includes('<img'))")
+    stage.demand(page.order("js", js="document.title") != "owned" and not page.order("js", js="document.querySelectorAll('td img').length"),
+                 "an event's text became markup")
+    page.order("press", key="/")
+    page.order("fill", at="#filter", value="e-00003")
+    page.order("until", js=rows("deliveries") + " == 2")
+    look(stage, page, "fleet")
+    page.order("click", at="#deliveries tbody tr")
+    page.order("until", js="document.querySelectorAll('#event-body .line li').length >= 4")
+    timeline = " ".join(page.order("texts", at="#event-body .line li"))
+    stage.demand("published" in timeline and "triggered" in timeline and "200" in timeline, f"timeline: {timeline}")
+    look(stage, page, "event")
+    page.order("press", key="1")
+    stage.workers["w1"].kill()
+    page.order("until", js="[...document.querySelectorAll('#consumers .st')].some(s => /late|gone/.test(s.textContent))", timeout_ms=40000)
+    owners = "[...document.querySelectorAll('#partitions tbody tr')].map(r => r.children[1].textContent)"
+    page.order("until", js=f"{owners}.filter(o => o == 'w2' || o == 'w3').length == 6", timeout_ms=60000)
+    stage.demand(not page.order("faults"), f"the page has faults: {page.order('faults')}")
