@@ -64,9 +64,11 @@ static void reload(struct run *run)
 {
     struct str outcome;
     str_init(&outcome);
+    notify_reloading(run->notify);
     if (reload_now(&run->reload, run->worker, &outcome)) {
         heartbeat_config(run->heartbeat, run->reload.config);
     }
+    notify_ready(run->notify);
     str_release(&outcome);
 }
 
