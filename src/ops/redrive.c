@@ -130,12 +130,16 @@ static int read_spec(const char *text, struct json_object **spec,
                      struct redrive_options *options, struct redrive_plan *plan,
                      struct err *err)
 {
-    if (json_parse(text, strlen(text), spec, NULL)) {
+    int rc = json_parse(text, strlen(text), spec, NULL);
+    struct letter_filter *f = &options->filter;
+    struct json_object *first = rc ? NULL : json_at(*spec, "/first");
+    struct json_object *end = rc ? NULL : json_at(*spec, "/end");
+    const char *topic = rc ? NULL : json_string_at(*spec, "/topic", NULL);
+    if (!topic || !json_object_is_type(first, json_type_array) ||
+        !json_object_is_type(end, json_type_array) ||
+        json_object_array_length(end) > DEADLETTERS_PARTITIONS_MAX) {
         return err_set(err, -EBADMSG, "the task's record in Redis cannot be read");
     }
-    struct letter_filter *f = &options->filter;
-    struct json_object *first = json_at(*spec, "/first");
-    struct json_object *end = json_at(*spec, "/end");
     *f = (struct letter_filter){
         .target = json_string_at(*spec, "/target", NULL),
         .reason = json_string_at(*spec, "/reason", NULL),
@@ -150,9 +154,8 @@ static int read_spec(const char *text, struct json_object **spec,
     }
     *plan = (struct redrive_plan){.fit = json_object_get_int64(json_at(*spec, "/total"))};
     plan->range.partitions = (int)json_object_array_length(end);
-    snprintf(plan->range.topic, sizeof plan->range.topic, "%s",
-             json_string_at(*spec, "/topic", NULL));
-    for (int i = 0; i < plan->range.partitions && i < DEADLETTERS_PARTITIONS_MAX; i++) {
+    snprintf(plan->range.topic, sizeof plan->range.topic, "%s", topic);
+    for (int i = 0; i < plan->range.partitions; i++) {
         plan->range.first[i] =
             json_object_get_int64(json_object_array_get_idx(first, (size_t)i));
         plan->range.end[i] =
@@ -317,7 +320,7 @@ int redrive_resume(struct ops_place *place, const char *id,
     struct task *task = NULL;
     struct json_object *spec = NULL;
     struct redrive_options again = *options;
-    struct redrive_plan plan;
+    struct redrive_plan plan = {.fit = 0};
     *result = (struct redrive_result){0};
     int rc = task_resume(place, "redrive", id, options->ctx, &task, err);
     if (rc) {

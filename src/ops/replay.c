@@ -272,11 +272,13 @@ static void write_spec(const struct replay_options *o, const struct replay_plan 
 static int read_spec(const char *text, struct json_object **spec,
                      struct replay_options *o, struct replay_plan *plan, struct err *err)
 {
-    if (json_parse(text, strlen(text), spec, NULL)) {
+    int rc = json_parse(text, strlen(text), spec, NULL);
+    struct json_object *from = rc ? NULL : json_at(*spec, "/from");
+    struct json_object *to = rc ? NULL : json_at(*spec, "/to");
+    if (!json_object_is_type(from, json_type_array) ||
+        !json_object_is_type(to, json_type_array)) {
         return err_set(err, -EBADMSG, "the task's record in Redis cannot be read");
     }
-    struct json_object *from = json_at(*spec, "/from");
-    struct json_object *to = json_at(*spec, "/to");
     *plan = (struct replay_plan){.send = json_object_get_int64(json_at(*spec, "/total"))};
     o->target = json_string_at(*spec, "/target", NULL);
     o->event = json_string_at(*spec, "/event", NULL);
@@ -284,7 +286,7 @@ static int read_spec(const char *text, struct json_object **spec,
     if (o->rate_per_s <= 0) {
         o->rate_per_s = json_object_get_double(json_at(*spec, "/rate_per_s"));
     }
-    size_t n = from ? json_object_array_length(from) : 0;
+    size_t n = json_object_array_length(from);
     for (size_t i = 0; i < n && i < REPLAY_PARTITIONS_MAX; i++) {
         plan->from[i] = json_object_get_int64(json_object_array_get_idx(from, i));
         plan->to[i] = json_object_get_int64(json_object_array_get_idx(to, i));

@@ -248,6 +248,10 @@ static int read_offsets(const char *text, int64_t from[TASK_PARTITIONS_MAX])
     if (!text || json_parse(text, strlen(text), &list, NULL)) {
         return -EBADMSG;
     }
+    if (!json_object_is_type(list, json_type_array)) {
+        json_free(list);
+        return -EBADMSG;
+    }
     for (size_t i = 0; i < json_object_array_length(list) && i < TASK_PARTITIONS_MAX;
          i++) {
         from[i] = json_object_get_int64(json_object_array_get_idx(list, i));
