@@ -98,7 +98,7 @@ static int start_serving(struct console *c, const char *listen, struct err *err)
             LEND);
     }
     free(host);
-    return c->httpd ? 0 : -EIO;
+    return c->httpd ? 0 : err->code;
 }
 
 /* --- start and stop --- */

@@ -172,6 +172,15 @@ expect 69 '/readyz' sluice healthcheck --port 1 --ready
 expect 64 'no port' sluice healthcheck --port x
 expect 78 'off' sluice healthcheck -c good.yaml --set http.listen=off
 
+# console: where it may not listen, whom it may not trust
+expect 78 'console.listen' sluice console -c good.yaml --set console.listen=nowhere
+expect 78 'not host:port' sluice console -c good.yaml --listen nowhere
+expect 78 'set console.token_file' sluice console -c good.yaml --set console.read_only=false
+expect 78 'No such file' sluice console -c good.yaml --token-file "$dir/none"
+echo short > token
+expect 78 '16 to 512 characters' sluice console -c good.yaml --token-file token
+expect 78 'not an address of a host' sluice console -c good.yaml --listen no.such.host:8080
+
 # with the producer beside us: what it prints is explained, and its mock answers for a worker
 producer=$build/sluice-producer
 if [ -x "$producer" ]; then
@@ -192,7 +201,7 @@ offered() {
     bash -c 'source <("$0" completion bash); COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _sluice_consumer; echo "=${COMPREPLY[*]}="' \
         "$consumer" sluice-consumer "$@"
 }
-expect 0 '=config=' offered con
+expect 0 '=config console=' offered con
 expect 0 '=show init schema=' offered config ''
 expect 0 '=--origin=' offered config show --o
 expect 0 '--strict' offered check --
