@@ -312,7 +312,7 @@ function showDeliveries() {
     return h('tr', { 'data-open': '#/event/' + encodeURIComponent(d.event || '') },
       h('td', { title: day(d.at_ms) }, clock(d.at_ms)), h('td', { class: 'cut' }, clean(d.target, 80)),
       h('td', { class: 'cut', title: clean(d.repo) }, clean(d.repo, 120)), h('td', { class: 'mid m' }, clean(d.commit, 7).replace('…', '')),
-      h('td', null, state(clean(d.verdict, 20), kind, glyph), h('span', { class: 'sub' }, ' ' + clean([d.status, d.reason].filter(Boolean).join(' '), 60))),
+      h('td', { class: 'cut' }, state(clean(d.verdict, 20), kind, glyph), h('span', { class: 'sub' }, ' ' + clean([d.status, d.reason].filter(Boolean).join(' '), 60))),
       h('td', { class: 'n' }, span(d.took_ms)), h('td', { class: 'n lo' }, count(d.tries)));
   });
   $('deliveries-empty').hidden = list.length > 0;
