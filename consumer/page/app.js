@@ -517,11 +517,11 @@ async function showDead() {
     if (!list.total) { body.replaceChildren(h('p', { class: 'empty' }, Object.keys(f).length ? 'No dead letter matches.' : 'No dead letters. Good.')); return; }
     body.replaceChildren(h('div', { class: 'cards' },
       panel(`${count(list.total)} outstanding, by reason`, 'sluice-consumer dlq list',
-        table('Groups', [['Reason'], ['Target'], ['Count', 'n'], ['Oldest', 'n'], ['', 'act']], groups.map(g => tr([h('b', null, clean(g.reason, 80))], [clean(g.target, 80), 'cut'], [count(g.count), 'n'], [g.oldest ? span(Date.now() - new Date(g.oldest)) + ' ago' : unknown, 'n'],
+        table('Groups', [['Reason'], ['Target'], ['Count', 'n'], ['Oldest', 'n'], ['', 'act']], groups.map(g => tr([h('b', null, clean(g.reason, 80))], [clean(g.target, 80), 'cut'], [count(g.count), 'n'], [g.oldest_ms ? span(Date.now() - g.oldest_ms) + ' ago' : unknown, 'n'],
           [[h('button', { type: 'button', class: 'quiet', onclick: () => { $('dead-target').value = g.target; $('dead-reason').value = g.reason; showDead(); } }, 'show'), ' ', offers('redrive') && h('button', { type: 'button', class: 'quiet', onclick: () => askRedrive({ target: g.target, reason: g.reason }, g.count) }, 'redrive')], 'act'])))),
       panel('Letters, oldest first', 'sluice-consumer dlq show PARTITION:OFFSET',
         table('Letters', [['At'], ['Event'], ['Repo', 'mid'], ['Target'], ['Reason'], ['Tries', 'n'], ['Detail', 'mid']], letters.map(l => {
-          const row = tr([day(l.at)], [clean(l.event, 80), 'cut m'], [clean(l.repo, 80), 'cut mid'], [clean(l.target, 80), 'cut'], [clean(l.reason, 60)], [count(l.tries), 'n'], [clean(l.detail, 120), 'cut mid', clean(l.detail)]);
+          const row = tr([day(l.at_ms)], [clean(l.event, 80), 'cut m'], [clean(l.repo, 80), 'cut mid'], [clean(l.target, 80), 'cut'], [clean(l.reason, 60)], [count(l.attempts), 'n'], [clean(l.detail, 120), 'cut mid', clean(l.detail)]);
           row.dataset.open = '#/event/' + encodeURIComponent(l.event || '');
           return row;
         })),
