@@ -169,6 +169,35 @@ static const struct command commands[] = {
          "credentials, none of the targets'.",
      .flags = console_flags,
      .run = console_run},
+    {.name = "pause",
+     .words = "TARGET",
+     .words_max = 1,
+     .summary = "Keep calls away from a target, in the whole fleet",
+     .details =
+         "Its units wait in the retry topics, without attempts, and their budget stands "
+         "still; calls that\nare out end. Exit code 0: every consumer that is alive has "
+         "obeyed; 75: some will later.",
+     .flags = pause_flags,
+     .run = pause_run},
+    {.name = "resume",
+     .words = "TARGET",
+     .words_max = 1,
+     .summary = "Let a paused target be called again",
+     .details =
+         "What waits goes on when its retry topic's delay is over. Exit code 1: it "
+         "was not paused.",
+     .flags = resume_flags,
+     .run = resume_run},
+    {.name = "reload",
+     .summary = "Have every consumer read its configuration again",
+     .details =
+         "Each reads its own file, as SIGHUP does; all of it or nothing: on a fault, or "
+         "where a key changed\nthat only a restart changes, it keeps the old one and "
+         "says "
+         "so. `help KEY` says whether a reload\nchanges it. Exit code 1 with --wait: not "
+         "every consumer took it.",
+     .flags = reload_flags,
+     .run = reload_run},
     {.name = "healthcheck",
      .summary = "Ask the worker on this host whether it is alive",
      .details =

@@ -15,6 +15,7 @@
 #include "dump.h"
 #include "fleet/worker.h"
 #include "notify.h"
+#include "ops/control.h"
 #include "ops/heartbeat.h"
 #include "ops/history.h"
 #include "reload.h"
@@ -23,6 +24,8 @@
 enum {
     TURN_MS = 200,
     BROKER_TRY_MS = 1000,
+    ORDERS_MS = 1000,
+    ORDERS_TURN_MS = 20,
     GRACE_MARGIN_MS = 500, /* the process is gone that much before stop.grace */
 };
 
@@ -36,6 +39,8 @@ struct run {
     struct worker *worker;
     struct heartbeat *heartbeat;
     struct reload reload;
+    struct control *control;
+    int64_t reloaded; /* the last request to reload that was obeyed */
 };
 
 /* --- signals --- */
@@ -60,16 +65,42 @@ static void block_signals(void)
     MUST(pthread_sigmask(SIG_BLOCK, &set, NULL));
 }
 
-static void reload(struct run *run)
+/* outcome  appended. Returns whether it was taken. */
+static bool reload(struct run *run, struct str *outcome)
 {
-    struct str outcome;
-    str_init(&outcome);
     notify_reloading(run->notify);
-    if (reload_now(&run->reload, run->worker, &outcome)) {
+    bool taken = reload_now(&run->reload, run->worker, outcome);
+    if (taken) {
         heartbeat_config(run->heartbeat, run->reload.config);
     }
     notify_ready(run->notify);
+    return taken;
+}
+
+static void obey_reload(struct run *run, const struct control_orders *orders)
+{
+    struct str outcome;
+    if (orders->reload <= run->reloaded) {
+        return;
+    }
+    str_init(&outcome);
+    LOG(LOG_INFO, "reload asked for", LS("who", orders->who), LS("why", orders->why),
+        LEND);
+    bool taken = reload(run, &outcome);
+    run->reloaded = orders->reload;
+    control_reloaded(run->control, orders->reload, taken, outcome.data);
     str_release(&outcome);
+}
+
+/* What operators want of the whole fleet. Returns whether that is known. */
+static bool obey_orders(struct run *run)
+{
+    struct control_orders orders;
+    control_look(run->control, now_ms(), &orders);
+    worker_pause(run->worker, orders.paused, orders.paused_count);
+    obey_reload(run, &orders);
+    control_obeyed(run->control, orders.number);
+    return orders.known;
 }
 
 /* From debug to error, and round again. */
@@ -86,6 +117,7 @@ static void turn_log_level(void)
  * else 0. */
 static int obey_signal(struct run *run, int64_t ms)
 {
+    struct str outcome;
     sigset_t set = our_signals();
     struct timespec wait = {.tv_sec = (time_t)(ms / 1000),
                             .tv_nsec = (long)(ms % 1000) * 1000000};
@@ -96,7 +128,9 @@ static int obey_signal(struct run *run, int64_t ms)
         LOG(LOG_INFO, "stopping", LI("signal", number), LEND);
         return number;
     case SIGHUP:
-        reload(run);
+        str_init(&outcome);
+        reload(run, &outcome);
+        str_release(&outcome);
         return 0;
     case SIGUSR1:
         dump_worker(run->worker);
@@ -152,6 +186,7 @@ static int wait_for_broker(struct run *run)
         if (code) {
             return refused(&err, code);
         }
+        obey_orders(run);
         if (obey_signal(run, TURN_MS)) {
             return -1;
         }
@@ -186,10 +221,24 @@ static int look_after(struct run *run)
         if (code) {
             return refused(&err, code);
         }
+        obey_orders(run);
         if (obey_signal(run, TURN_MS)) {
             return 0;
         }
     }
+}
+
+/* A target that is paused is not called by who has just come. Without Redis nothing is
+ * called either, so that is not waited for long. Returns -1 after a signal, else 0. */
+static int learn_orders(struct run *run)
+{
+    int64_t until_ms = now_ms() + ORDERS_MS;
+    while (!obey_orders(run) && now_ms() < until_ms) {
+        if (obey_signal(run, ORDERS_TURN_MS)) {
+            return -1;
+        }
+    }
+    return 0;
 }
 
 /* Join and work. Returns as look_after. */
@@ -202,7 +251,7 @@ static int work(struct run *run)
         return code < 0 ? 0 : code;
     }
     code = check_memory(run->worker);
-    if (code) {
+    if (code || learn_orders(run)) {
         return code;
     }
     if (worker_join(run->worker, &err)) {
@@ -215,10 +264,12 @@ static int work(struct run *run)
     return look_after(run);
 }
 
-/* It goes on while the worker drains. */
-static void end_heartbeat(void *arg)
+/* The heartbeat goes on while the worker drains. */
+static void say_goodbye(void *arg)
 {
-    heartbeat_stop(arg);
+    struct run *run = arg;
+    control_stop(run->control);
+    heartbeat_stop(run->heartbeat);
 }
 
 static int stop(struct run *run)
@@ -248,11 +299,14 @@ static int run_from_start_to_stop(struct run *run)
     notify_ready(run->notify);
     run->heartbeat =
         heartbeat_start(run->worker, config, SLUICE_VERSION, version_revision());
-    worker_on_release(run->worker, end_heartbeat, run->heartbeat);
+    run->control =
+        control_start(worker_redis(run->worker), config, heartbeat_boot(run->heartbeat));
+    worker_on_release(run->worker, say_goodbye, run);
     reload_init(&run->reload, run->line, config, run->metrics);
     int reason = work(run);
     int code = stop(run);
     history_free(history);
+    control_free(run->control);
     reload_release(&run->reload);
     return reason ? reason : code;
 }

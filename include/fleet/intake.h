@@ -19,6 +19,8 @@
 #define PARK_OFFSET     "sluice-origin-offset"
 #define PARK_FIRST_SEEN "sluice-first-seen"
 #define PARK_NOT_BEFORE "sluice-not-before"
+#define PARK_HELD       "sluice-held-ms" /* how long it was paused */
+#define PARK_PAUSED     "paused"         /* the reason of what waits for a resume */
 #define PARK_CUT        "sluice-cut"
 #define PARK_TRIES      "sluice-tries" /* as fleet/tries prints them */
 /* Of what an operator sent again; they stay on it when it is parked once more. */

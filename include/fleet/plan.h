@@ -28,6 +28,7 @@ struct downstream {
     struct breaker breaker;       /* own lock */
     struct room room;             /* own lock; as wide as half of in_flight */
     atomic_llong silent_until_ms; /* what a Retry-After of this process asked for */
+    atomic_bool paused;           /* an operator wants no calls */
     bool public_only;
     int plans; /* that share it; guarded by the plans' lock */
 };
@@ -45,6 +46,7 @@ struct fleet_target {
     struct metric *codes[6]; /* 1xx .. 5xx; what got no answer is in fleet.requests */
     struct metric *duration;
     struct metric *breaker_open;
+    struct metric *paused;
 };
 
 struct plan {
@@ -71,5 +73,9 @@ void plan_put(struct plan *plan);
 /* From now on this one is taken. config: held; differs from the present one only in what
  * a reload may change. */
 void plans_change(struct plans *plans, struct config *config);
+
+/* Leave these targets alone, and no others, also when a later plan brings them. Any
+ * thread. */
+void plans_pause(struct plans *plans, const char *const *names, size_t n);
 
 #endif

@@ -73,6 +73,8 @@ struct unit {
     int tries;              /* calls that were sent, this round */
     struct tries story;     /* what became of them */
     int64_t first_seen_wall_ms;
+    int64_t held_ms;       /* paused for so long since: its budget does not count that */
+    bool paused;           /* deferred because its target is paused */
     int64_t hold_until_ms; /* retries end then; 0: no failure yet */
     int64_t next_ms;       /* monotonic: when it wants what its state says */
     int64_t park_after_ms; /* how long it should wait at least, when deferred */

@@ -34,6 +34,9 @@ void worker_memory(const struct worker *worker, uint64_t *bound, uint64_t *limit
  * sentence when it needs more memory than there is; then nothing has changed. */
 int worker_reload(struct worker *worker, struct config *config, struct err *err);
 
+/* Keep calls away from these targets, and from no others. Any thread. */
+void worker_pause(struct worker *worker, const char *const *names, size_t n);
+
 /* Join the group and begin to work. */
 int worker_join(struct worker *worker, struct err *err);
 

@@ -98,6 +98,8 @@ static void make_unit_counters(struct fleet *f)
         metrics_family(m, METRIC_HISTOGRAM, "sluice_trigger_request_duration_seconds",
                        "target", "How long calls took", took,
                        sizeof took / sizeof took[0]);
+    f->paused = metrics_family(m, METRIC_GAUGE, "sluice_target_paused", "target",
+                               "1 while an operator keeps calls away", NULL, 0);
     f->circuit_open =
         metrics_family(m, METRIC_GAUGE, "sluice_target_circuit_open", "target",
                        "1 while the breaker keeps calls away", NULL, 0);

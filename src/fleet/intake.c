@@ -186,6 +186,16 @@ static struct fleet_target *find_target(const struct plan *plan, const char *nam
     return NULL;
 }
 
+/* What waited in a retry topic because of a pause was held for all of that time. */
+static int64_t held_of(const struct kafka_record *r)
+{
+    int64_t held_ms = header_number(r, PARK_HELD, 0);
+    const struct kafka_header *reason = kafka_record_header(r, PARK_REASON);
+    bool paused = reason && reason->value && strcmp(reason->value, PARK_PAUSED) == 0;
+    int64_t since_ms = now_wall_ms() - r->timestamp_ms;
+    return held_ms + (paused && since_ms > 0 ? since_ms : 0);
+}
+
 static struct unit *add_unit(struct batch_of_events *batch, struct lane *lane,
                              struct batch_event *be, struct fleet_target *target)
 {
@@ -204,6 +214,7 @@ static struct unit *add_unit(struct batch_of_events *batch, struct lane *lane,
     unit->first_seen_wall_ms =
         be->target_name ? header_number(be->record, PARK_FIRST_SEEN, now_wall_ms())
                         : now_wall_ms();
+    unit->held_ms = be->target_name ? held_of(be->record) : 0;
     be->units = be->units ? be->units : unit;
     be->unit_count++;
     return unit;
@@ -220,12 +231,29 @@ static void add_ended(struct batch_of_events *batch, struct lane *lane,
     atomic_store(&unit->state, UNIT_ENDED);
 }
 
-static void add_open(struct batch_of_events *batch, struct lane *lane,
-                     const struct fleet *fleet, struct batch_event *be,
-                     struct fleet_target *target, struct seen *keys,
-                     struct seen *identities)
+struct opening {
+    struct lane *lane;
+    const struct fleet *fleet;
+    const struct plan *plan;
+    const bool *paused; /* by target, as it was when the batch was opened: one answer for
+                           all units of a key */
+    struct batch_of_events *batch;
+    struct seen keys;
+    struct seen identities;
+};
+
+static void end_deferred(struct unit *unit, const char *reason, int64_t at_least_ms)
 {
-    struct unit *unit = add_unit(batch, lane, be, target);
+    unit->verdict = VERDICT_DEFERRED;
+    unit->park_after_ms = at_least_ms > 0 ? at_least_ms : 0;
+    snprintf(unit->reason, sizeof unit->reason, "%s", reason);
+    atomic_store(&unit->state, UNIT_ENDED);
+}
+
+static void add_open(struct opening *o, struct batch_event *be,
+                     struct fleet_target *target)
+{
+    struct unit *unit = add_unit(o->batch, o->lane, be, target);
     unit->entry = (struct ledger_entry){
         .target = target->config->name,
         .identity = be->event.identity,
@@ -233,28 +261,19 @@ static void add_open(struct batch_of_events *batch, struct lane *lane,
         .round = unit->round,
         .lease_ms = target->lease_ms,
     };
-    ledger_entry_init(fleet->ledger, &unit->entry);
+    ledger_entry_init(o->fleet->ledger, &unit->entry);
     atomic_store(&unit->state, UNIT_CLAIM);
-    int64_t left_ms = be->not_before_wall_ms - now_wall_ms();
-    if (be->not_before_wall_ms && left_ms > 0) {
+    int64_t left_ms = be->not_before_wall_ms ? be->not_before_wall_ms - now_wall_ms() : 0;
+    unit->paused = o->paused[target - o->plan->targets];
+    if (unit->paused) {
+        end_deferred(unit, PARK_PAUSED, left_ms);
+    } else if (left_ms > 0) {
         /* its target asked for a longer silence than the tier: round again */
-        unit->verdict = VERDICT_DEFERRED;
-        unit->park_after_ms = left_ms;
-        snprintf(unit->reason, sizeof unit->reason, "retry-after");
-        atomic_store(&unit->state, UNIT_ENDED);
-    } else if (!join_twin(identities, unit)) {
-        join_chain(keys, unit);
+        end_deferred(unit, "retry-after", left_ms);
+    } else if (!join_twin(&o->identities, unit)) {
+        join_chain(&o->keys, unit);
     }
 }
-
-struct opening {
-    struct lane *lane;
-    const struct fleet *fleet;
-    const struct plan *plan;
-    struct batch_of_events *batch;
-    struct seen keys;
-    struct seen identities;
-};
 
 static void open_event(struct opening *o, struct batch_event *be,
                        enum event_outcome outcome)
@@ -272,7 +291,7 @@ static void open_event(struct opening *o, struct batch_event *be,
     if (be->target_name) {
         struct fleet_target *target = find_target(o->plan, be->target_name);
         if (target) {
-            add_open(o->batch, o->lane, o->fleet, be, target, &o->keys, &o->identities);
+            add_open(o, be, target);
         } else {
             add_ended(o->batch, o->lane, be, VERDICT_DEAD, "target-gone",
                       "the target this unit was for is not configured any more");
@@ -282,7 +301,7 @@ static void open_event(struct opening *o, struct batch_event *be,
     for (size_t i = 0; i < o->plan->target_count; i++) {
         struct fleet_target *target = &o->plan->targets[i];
         if (match_event(&target->config->match, &be->event, NULL, NULL)) {
-            add_open(o->batch, o->lane, o->fleet, be, target, &o->keys, &o->identities);
+            add_open(o, be, target);
         }
     }
     if (be->unit_count == 0) {
@@ -319,9 +338,14 @@ void intake_open(struct lane *lane, const struct plan *plan,
         units += count_units(plan, be, outcomes[i]);
     }
     batch->units = mem_array(units, sizeof *batch->units);
+    bool *paused = mem_array(plan->target_count + 1, sizeof *paused);
+    for (size_t i = 0; i < plan->target_count; i++) {
+        paused[i] = atomic_load(&plan->targets[i].downstream->paused);
+    }
     struct opening opening = {.lane = lane,
                               .fleet = lane->fleet,
                               .plan = plan,
+                              .paused = paused,
                               .batch = batch};
     seen_init(&opening.keys, units);
     seen_init(&opening.identities, units);
@@ -330,6 +354,7 @@ void intake_open(struct lane *lane, const struct plan *plan,
     }
     free(opening.keys.slots);
     free(opening.identities.slots);
+    free(paused);
     free(outcomes);
 }
 

@@ -18,7 +18,7 @@
 #include "wire/crypto.h"
 
 enum {
-    OWN_HEADERS = 15,
+    OWN_HEADERS = 16,
     LINEAGE_HEADERS = 5,
     PASSED_HEADERS_MAX = 64,
     PENDING = 1,
@@ -56,7 +56,10 @@ static bool must_park(const struct unit *unit)
 static const char *choose_topic(const struct fleet *fleet, struct unit *unit)
 {
     if (unit->verdict == VERDICT_DEFERRED) {
-        int64_t age_ms = now_wall_ms() - unit->first_seen_wall_ms;
+        /* a pause never is the death of a unit */
+        int64_t age_ms = unit->paused
+                             ? INT64_MIN / 2
+                             : now_wall_ms() - unit->first_seen_wall_ms - unit->held_ms;
         size_t tier = parking_tier(fleet->config, unit->target->config, unit->tier,
                                    unit->tries > 0, unit->park_after_ms, age_ms);
         if (tier != SIZE_MAX) {
@@ -137,6 +140,9 @@ static void add_story(struct parked *p, const struct fleet *fleet,
     add_number(p, PARK_PARTITION, be->origin_partition);
     add_number(p, PARK_OFFSET, be->origin_offset);
     add_number(p, PARK_FIRST_SEEN, unit->first_seen_wall_ms);
+    if (unit->held_ms > 0) {
+        add_number(p, PARK_HELD, unit->held_ms);
+    }
     if (!dead && unit->park_after_ms > 0) {
         add_number(p, PARK_NOT_BEFORE, now_wall_ms() + unit->park_after_ms);
     }

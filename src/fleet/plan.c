@@ -19,7 +19,10 @@ enum {
 struct plans {
     const struct fleet *fleet; /* read-only */
     pthread_mutex_t mu;
-    struct plan *present; /* guarded by mu */
+    /* guarded by mu */
+    struct plan *present;
+    char **paused; /* names of targets, also of such as are not there */
+    size_t paused_count;
 };
 
 /* --- what plans share --- */
@@ -141,6 +144,7 @@ static void make_counters(const struct fleet *f, struct fleet_target *t)
     }
     t->duration = metrics_series(f->durations, name, NULL, NULL, NULL);
     t->breaker_open = metrics_series(f->circuit_open, name, NULL, NULL, NULL);
+    t->paused = metrics_series(f->paused, name, NULL, NULL, NULL);
     for (size_t c = 1; c < sizeof codes / sizeof codes[0]; c++) {
         t->codes[c] = metrics_series(f->requests, name, codes[c], "", NULL);
     }
@@ -167,6 +171,50 @@ static void make_target(struct plan *plan, size_t i, const struct plan *old)
     make_counters(f, &plan->targets[i]);
 }
 
+static bool is_paused_locked(const struct plans *plans, const char *name)
+{
+    for (size_t i = 0; i < plans->paused_count; i++) {
+        if (strcmp(plans->paused[i], name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void pause_locked(const struct plan *plan)
+{
+    for (size_t i = 0; i < plan->target_count; i++) {
+        const struct fleet_target *t = &plan->targets[i];
+        bool paused = is_paused_locked(plan->plans, t->config->name);
+        atomic_store(&t->downstream->paused, paused);
+        metric_set(t->paused, paused);
+    }
+}
+
+static void forget_names(char **names, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        free(names[i]);
+    }
+    free(names);
+}
+
+void plans_pause(struct plans *plans, const char *const *names, size_t n)
+{
+    char **copy = mem_array(n + 1, sizeof *copy);
+    for (size_t i = 0; i < n; i++) {
+        copy[i] = mem_strdup(names[i]);
+    }
+    MUST(pthread_mutex_lock(&plans->mu));
+    char **before = plans->paused;
+    size_t before_count = plans->paused_count;
+    plans->paused = copy;
+    plans->paused_count = n;
+    pause_locked(plans->present);
+    MUST(pthread_mutex_unlock(&plans->mu));
+    forget_names(before, before_count);
+}
+
 /* old: the one before, which nobody may free meanwhile; NULL: none. */
 static struct plan *plan_new(struct plans *plans, struct config *config,
                              const struct plan *old)
@@ -184,6 +232,7 @@ static struct plan *plan_new(struct plans *plans, struct config *config,
     for (size_t i = 0; i < plan->target_count; i++) {
         plan->targets[i].downstream->plans++;
     }
+    pause_locked(plan);
     MUST(pthread_mutex_unlock(&plans->mu));
     return plan;
 }
@@ -201,6 +250,7 @@ void plans_free(struct plans *plans)
 {
     ASSERT(plans->present->users == 1);
     plan_put(plans->present);
+    forget_names(plans->paused, plans->paused_count);
     MUST(pthread_mutex_destroy(&plans->mu));
     free(plans);
 }
@@ -250,6 +300,7 @@ static void close_gauges(const struct plan *old, const struct plan *plan)
     for (size_t i = 0; i < old->target_count; i++) {
         if (!find(plan, old->targets[i].config->name)) {
             metric_set(old->targets[i].breaker_open, 0);
+            metric_set(old->targets[i].paused, 0);
         }
     }
 }

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/now.h"
+#include "fleet/intake.h"
 #include "fleet/lane.h"
 #include "fleet/work_call.h"
 #include "wire/crypto.h"
@@ -76,7 +77,8 @@ static void unblock(struct unit *ended)
     }
     unit->ahead = NULL;
     if (ended->verdict == VERDICT_DEFERRED) {
-        unit_defer(unit, "order", ended->park_after_ms);
+        unit->paused = ended->paused;
+        unit_defer(unit, unit->paused ? PARK_PAUSED : "order", ended->park_after_ms);
     } else if (state_of(unit) == UNIT_BLOCKED) {
         unit->next_ms = now_ms();
         atomic_store(&unit->state, UNIT_GRANT);
@@ -323,6 +325,17 @@ static bool breaker_defers(struct unit *unit, int64_t now)
     return true;
 }
 
+/* What is out ends; nothing more is started. */
+static bool pause_defers(struct unit *unit)
+{
+    if (!atomic_load(&unit->target->downstream->paused)) {
+        return false;
+    }
+    unit->paused = true;
+    unit_defer(unit, PARK_PAUSED, 0);
+    return true;
+}
+
 /* The target asked for silence: wait for its end, or elsewhere if that is far. */
 static bool is_silent(struct unit *unit, int64_t now)
 {
@@ -370,7 +383,7 @@ static size_t pick_ready(struct work *w, size_t t, struct unit **picked, int64_t
     size_t n = 0;
     for (size_t i = w->starts[t]; i < w->starts[t + 1]; i++) {
         struct unit *unit = w->grouped[i];
-        if (state_of(unit) != UNIT_GRANT || unit->next_ms > now ||
+        if (state_of(unit) != UNIT_GRANT || unit->next_ms > now || pause_defers(unit) ||
             breaker_defers(unit, now) || is_silent(unit, now)) {
             continue;
         }

@@ -63,7 +63,8 @@ static bool may_start(struct http_call *call)
         return false;
     }
     int64_t now = now_ms();
-    if (now < atomic_load(&unit->target->downstream->silent_until_ms)) {
+    if (atomic_load(&unit->target->downstream->paused) ||
+        now < atomic_load(&unit->target->downstream->silent_until_ms)) {
         return false;
     }
     if (unit->has_slot && now > unit->slot_ms + LIMITER_USE_MS) {

@@ -301,6 +301,11 @@ int worker_reload(struct worker *w, struct config *config, struct err *err)
     return 0;
 }
 
+void worker_pause(struct worker *w, const char *const *names, size_t n)
+{
+    plans_pause(w->fleet.plans, names, n);
+}
+
 int worker_join(struct worker *w, struct err *err)
 {
     const struct config *c = w->config;

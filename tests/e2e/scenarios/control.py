@@ -1,6 +1,8 @@
 """What operators ask of a fleet that works: another configuration, a pause, a drain."""
 import os
 import signal
+import subprocess
+import time
 
 from harness import checker
 from harness.config import to_yaml
@@ -95,5 +97,81 @@ def reload_rotates_a_secret(stage):
     tokens = [r.worker for r in stage.target.requests()]
     stage.demand(tokens == ["first-token"] * 20 + ["second-token"] * 20, f"tokens: {tokens}")
     stage.demand("-token" not in worker.log(), "a secret is in the log")
+    stage.judge()
+    stage.stop_all()
+
+
+# --- orders ---
+
+def order(stage, *words, code=0):
+    """One operator's command, asked where w1 is configured. Returns what it said."""
+    done = subprocess.run([stage.consumer, *words, "-c", stage.workers["w1"].config_path], capture_output=True,
+                          text=True, timeout=90)
+    stage.demand(done.returncode == code, f"{' '.join(words)} gave {done.returncode}: {done.stdout}{done.stderr}")
+    return done.stdout + done.stderr
+
+
+@scenario(brokers=BOTH, timeout_s=150)
+def pause_holds_and_resume_delivers(stage):
+    """Three consumers obey a pause within a second; the other target goes on; after a resume each unit is called once."""
+    stage.set_up(targets=("a", "b"), delays=("1s", "2s"))
+    stage.fleet(3)
+    stream = stage.stream(events(20000), per_second=60)
+    stage.target.wait(60, calls=100)
+    said = order(stage, "pause", "a", "--reason", "INC-42")
+    paused_ns = time.monotonic_ns()
+    stage.demand("3 of 3 consumers obeyed" in said, said)
+    stage.note(said.strip().replace("\n", "; "))
+    stage.target.wait(60, calls=stage.target.calls() + 300)
+    stream.cut()
+    late = [r for r in stage.target.requests() if r.key.startswith("a/") and r.arrived_ns > paused_ns + 1e9]
+    stage.demand(not late, f"{len(late)} calls to the paused target")
+    stage.demand(all(checker.total(w.metrics(), "sluice_target_paused", target="a") == 1 for w in stage.alive()),
+                 "a consumer does not show the pause")
+    order(stage, "pause", "c", "--reason", "x", code=78)
+    order(stage, "pause", "a", code=78)
+    said = order(stage, "resume", "a", "--reason", "INC-42 is over")
+    stage.demand("3 of 3 consumers obeyed" in said, said)
+    order(stage, "resume", "a", code=1)
+    stage.wait_done(stage.units())
+    stage.judge()
+    waited = [r for r in stage.target.requests() if r.key.startswith("a/") and r.arrived_ns > paused_ns + 1e9]
+    stage.demand(len(waited) > 100, f"only {len(waited)} units waited")
+    stage.stop_all()
+
+
+@scenario(brokers=BOTH, timeout_s=120)
+def a_pause_ends_by_itself(stage):
+    """--for: without Redis too, the pause ends when its time is over; who starts in it obeys it."""
+    stage.set_up(partitions=2, delays=("1s", "2s"))
+    stage.fleet(1)
+    order(stage, "pause", "a", "--for", "12s", "--reason", "deploy freeze")
+    stage.workers["w1"].term()
+    stage.workers["w1"].wait(25)
+    worker = stage.worker("w1")
+    stage.wait_group(started=[worker])
+    stage.publish(events(20))
+    wait_for(lambda: worker.verdicts("deferred") >= 20, 30, "20 units to be parked", alive=[worker])
+    stage.demand(stage.target.calls() == 0, "the paused target was called")
+    stage.wait_done(stage.units())
+    stage.judge()
+    stage.stop_all()
+
+
+@scenario(brokers=BOTH, timeout_s=120)
+def reload_is_asked_of_the_fleet(stage):
+    """`reload --wait` says what each consumer did: one takes its file, another refuses it."""
+    stage.set_up(partitions=2)
+    workers = stage.fleet(2)
+    workers[0].write(to_yaml(stage.config("w1", targets={"a": {"timeout": "4s"}})))
+    workers[1].write(to_yaml(stage.config("w2", in_flight=3)))
+    said = order(stage, "reload", "--wait", "--reason", "INC-43", code=1)
+    stage.demand("1 target changed" in said, said)
+    stage.demand("in_flight changed: restart to change it" in said, said)
+    stage.note(said.strip().replace("\n", "; "))
+    workers[1].write(to_yaml(stage.config("w2", targets={"a": {"timeout": "4s"}})))
+    order(stage, "reload", "--wait")
+    stage.publish(events(20))
+    stage.wait_done(stage.units())
     stage.judge()
     stage.stop_all()

@@ -1,0 +1,148 @@
+/* pause, resume, reload: what an operator orders the fleet to do. */
+#include "commands.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/now.h"
+#include "ops/control.h"
+
+#define PAUSE_MAX_MS (30 * 24 * 3600 * 1000LL)
+
+const struct flag pause_flags[] = {
+    {"for", 0, "TIME", "Until then; left out: until it is resumed"},
+    {"reason", 0, "TEXT", "Why, for everybody who wonders; required"},
+    {.name = NULL},
+};
+
+const struct flag resume_flags[] = {
+    {"reason", 0, "TEXT", "Why"},
+    {.name = NULL},
+};
+
+const struct flag reload_flags[] = {
+    {"wait", 0, NULL, "Say how it ended at each consumer"},
+    {"reason", 0, "TEXT", "Why"},
+    {.name = NULL},
+};
+
+static const char *reason_of(const struct command_line *line)
+{
+    const char *reason = flag_value(line, "reason");
+    return reason ? reason : "";
+}
+
+/* Returns false after saying what is wrong. */
+static bool read_time(const struct command_line *line, const char *name, int64_t *ms)
+{
+    const char *text = flag_value(line, name);
+    if (text && (now_parse_duration(text, ms) || *ms < 1 || *ms > PAUSE_MAX_MS)) {
+        command_misused(line, "--%s %s: expected a duration such as 30m", name, text);
+        return false;
+    }
+    return true;
+}
+
+/* Lagging ones obey when they are back: that is no failure of the order. */
+static int say_obeyed(const struct control_answer *answer)
+{
+    if (answer->consumers == 0) {
+        printf("no consumer is alive; those that start will obey\n");
+        return 0;
+    }
+    printf("%d of %d consumer%s obeyed\n", answer->obeyed, answer->consumers,
+           answer->consumers == 1 ? "" : "s");
+    if (answer->obeyed < answer->consumers) {
+        printf("the others obey as soon as they reach Redis; see: status\n");
+        return EXIT_AGAIN;
+    }
+    return 0;
+}
+
+int pause_run(const struct command_line *line)
+{
+    struct config *config;
+    struct ops_place place;
+    struct control_answer answer;
+    struct err err = ERR_INIT;
+    int64_t for_ms = 0;
+    if (line->word_count != 1) {
+        return command_misused(line, "which target?");
+    }
+    if (!read_time(line, "for", &for_ms)) {
+        return EXIT_USAGE;
+    }
+    int code = command_open(line, &config, &place);
+    if (code) {
+        return code;
+    }
+    int rc =
+        control_pause(&place, line->words[0], for_ms, reason_of(line), &answer, &err);
+    if (rc) {
+        code = command_failed(line, rc, &err);
+    } else {
+        printf("%s is paused%s%s: its units wait in the retry topics\n", line->words[0],
+               for_ms ? " for " : "", for_ms ? flag_value(line, "for") : "");
+        code = say_obeyed(&answer);
+    }
+    command_close(config, &place);
+    return code;
+}
+
+int resume_run(const struct command_line *line)
+{
+    struct config *config;
+    struct ops_place place;
+    struct control_answer answer;
+    struct err err = ERR_INIT;
+    if (line->word_count != 1) {
+        return command_misused(line, "which target?");
+    }
+    int code = command_open(line, &config, &place);
+    if (code) {
+        return code;
+    }
+    int rc = control_resume(&place, line->words[0], reason_of(line), &answer, &err);
+    if (rc) {
+        code = command_failed(line, rc, &err);
+        code = rc == -ENOENT ? EXIT_NO : code;
+    } else {
+        printf("%s is resumed: its units go on as their retry topics let them\n",
+               line->words[0]);
+        code = say_obeyed(&answer);
+    }
+    command_close(config, &place);
+    return code;
+}
+
+static void print_outcome(void *arg, const char *consumer, bool taken,
+                          const char *outcome)
+{
+    int *code = arg;
+    printf("%s  %s\n", consumer, outcome[0] ? outcome : "has not answered");
+    *code = taken ? *code : EXIT_NO;
+}
+
+int reload_run(const struct command_line *line)
+{
+    struct config *config;
+    struct ops_place place;
+    struct control_answer answer;
+    struct err err = ERR_INIT;
+    int code = command_open(line, &config, &place);
+    if (code) {
+        return code;
+    }
+    int rc = control_reload(&place, reason_of(line), &answer, &err);
+    if (rc == 0) {
+        printf("asked %d consumer%s to read %s configuration again\n", answer.consumers,
+               answer.consumers == 1 ? "" : "s", answer.consumers == 1 ? "its" : "their");
+        if (flag_is_set(line, "wait")) {
+            rc = control_outcomes(&place, answer.number, print_outcome, &code, &err);
+        }
+    }
+    code = rc ? command_failed(line, rc, &err) : code;
+    command_close(config, &place);
+    return code;
+}

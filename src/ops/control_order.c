@@ -1,0 +1,339 @@
+/* The operator's side: orders are written, and the workers' answers awaited. */
+#include "ops/control.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/now.h"
+#include "ops/audit.h"
+#include "ops/key.h"
+#include "ops/snapshot.h"
+#include "ops/words.h"
+#include "put.h"
+#include "sync/ctx.h"
+#include "wire/json.h"
+#include "wire/redis_ask.h"
+
+enum { LOOK_MS = 50, ASK_MS = 5000, CONSUMERS_MAX = 4096 };
+
+/* --- who is there --- */
+
+enum { CONTROL, BEATS, TIMES, CLOCK, ASKED };
+
+struct view {
+    struct redis_value values[ASKED];
+    int64_t redis_ms;
+};
+
+static void view_release(struct view *view)
+{
+    redis_values_release(view->values, ASKED);
+}
+
+static int look(struct ops_place *place, struct view *view, struct err *err)
+{
+    static const char *const names[] = {"control", "beats", "beat-times"};
+    struct str keys[3];
+    int64_t until_ms = now_ms() + ASK_MS;
+    for (size_t i = 0; i < 3; i++) {
+        str_init(&keys[i]);
+        ops_key(place->config, names[i], &keys[i]);
+    }
+    struct redis_command commands[ASKED] =
+        {[CONTROL] = redis_words(until_ms, true, "HGETALL", keys[0].data, NULL),
+         [BEATS] = redis_words(until_ms, true, "HGETALL", keys[1].data, NULL),
+         [TIMES] = redis_words(until_ms, true, "ZRANGE", keys[2].data, "0", "-1",
+                               "WITHSCORES", NULL),
+         [CLOCK] = redis_words(until_ms, true, "TIME", NULL)};
+    int rc = redis_ask(place->redis, commands, ASKED, view->values, err);
+    for (size_t i = 0; i < 3; i++) {
+        str_release(&keys[i]);
+    }
+    if (rc == 0 && view->values[CLOCK].count == 2) {
+        view->redis_ms = strtoll(view->values[CLOCK].items[0].text, NULL, 10) * 1000 +
+                         strtoll(view->values[CLOCK].items[1].text, NULL, 10) / 1000;
+    }
+    return rc;
+}
+
+/* Give fn every consumer whose last beat is young; doc: its heartbeat. Returns how many.
+ */
+typedef void alive_fn(void *arg, const char *id, struct json_object *doc);
+static int each_alive(const struct view *view, alive_fn *fn, void *arg)
+{
+    int n = 0;
+    const struct redis_value *times = &view->values[TIMES];
+    for (size_t i = 0; i + 1 < times->count && n < CONSUMERS_MAX; i += 2) {
+        const char *id = times->items[i].text;
+        const struct redis_value *json = redis_value_field(&view->values[BEATS], id);
+        int64_t age_ms = view->redis_ms - strtoll(times->items[i + 1].text, NULL, 10);
+        struct json_object *doc = NULL;
+        if (age_ms > SNAPSHOT_LATE_MS || !json || !json->text ||
+            json_parse(json->text, json->len, &doc, NULL)) {
+            continue;
+        }
+        fn(arg, id, doc);
+        json_free(doc);
+        n++;
+    }
+    return n;
+}
+
+/* "seen:c-1" -> its number, or 0. */
+static int64_t seen_by(const struct view *view, const char *id)
+{
+    struct str field;
+    str_init(&field);
+    str_addf(&field, "seen:%s", id);
+    const struct redis_value *value =
+        redis_value_field(&view->values[CONTROL], field.data);
+    int64_t number = value && value->text ? strtoll(value->text, NULL, 10) : 0;
+    str_release(&field);
+    return number;
+}
+
+struct count {
+    const struct view *view;
+    int64_t number;
+    int obeyed;
+};
+
+static void count_obeyed(void *arg, const char *id, struct json_object *doc)
+{
+    (void)doc;
+    struct count *count = arg;
+    count->obeyed += seen_by(count->view, id) >= count->number;
+}
+
+/* Until every worker has seen the order, or the patience is over. */
+static int await_obeyed(struct ops_place *place, struct control_answer *answer,
+                        struct err *err)
+{
+    int rc = 0;
+    int64_t until_ms = now_ms() + CONTROL_OBEY_MS;
+    struct ctx *ctx = ctx_new(NULL, NOW_FOREVER);
+    do {
+        struct view view = {.redis_ms = 0};
+        rc = look(place, &view, err);
+        struct count count = {&view, answer->number, 0};
+        if (rc == 0) {
+            answer->consumers = each_alive(&view, count_obeyed, &count);
+            answer->obeyed = count.obeyed;
+        }
+        view_release(&view);
+    } while (rc == 0 && answer->obeyed < answer->consumers && now_ms() < until_ms &&
+             ctx_sleep(ctx, now_ms() + LOOK_MS) != -ECANCELED);
+    ctx_free(ctx);
+    return rc;
+}
+
+/* --- writing an order --- */
+
+/* value  takes; NULL: the order is taken back. number: of a count taken before, or 0. */
+static int write_order(struct ops_place *place, const char *field,
+                       struct json_object *value, struct control_answer *answer,
+                       struct err *err)
+{
+    struct str key;
+    struct str json;
+    struct redis_value values[2];
+    int64_t until_ms = now_ms() + ASK_MS;
+    str_init(&key);
+    str_init(&json);
+    ops_key(place->config, "control", &key);
+    if (value) {
+        json_print(value, &json);
+    }
+    struct redis_command commands[2] =
+        {value ? redis_words(until_ms, false, "HSET", key.data, field, json.data, NULL)
+               : redis_words(until_ms, false, "HDEL", key.data, field, NULL),
+         redis_words(until_ms, false, "HINCRBY", key.data, "order", "1", NULL)};
+    int rc = redis_ask(place->redis, commands, 2, values, err);
+    if (rc == 0) {
+        answer->number = values[1].integer;
+    }
+    redis_values_release(values, 2);
+    str_release(&key);
+    str_release(&json);
+    json_free(value);
+    return rc;
+}
+
+static struct json_object *order_of(const struct ops_place *place, const char *reason,
+                                    int64_t redis_ms)
+{
+    struct json_object *o = json_object_new_object();
+    put_text(o, "reason", reason);
+    put_text(o, "why", reason);
+    put_text(o, "who", place->who);
+    put_count(o, "at_ms", redis_ms);
+    return o;
+}
+
+static void note(struct ops_place *place, const char *kind, const char *what,
+                 const char *why, const char *text)
+{
+    audit_write(place, &(struct audit){kind, what, why, text});
+}
+
+/* --- pauses --- */
+
+static bool is_target(const struct config *config, const char *name, struct err *err)
+{
+    const char *names[CONFIG_TARGETS_MAX];
+    for (size_t i = 0; i < config->target_count; i++) {
+        names[i] = config->targets[i].name;
+        if (strcmp(names[i], name) == 0) {
+            return true;
+        }
+    }
+    const char *near = text_nearest(name, names, config->target_count);
+    err_set(err, -EINVAL, "no target \"%s\" in the configuration%s%s%s", name,
+            near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+    return false;
+}
+
+static void say_pause(struct str *text, const char *target, int64_t for_ms,
+                      const char *who, const char *reason)
+{
+    str_addf(text, "%s paused", target);
+    if (for_ms > 0) {
+        str_add(text, " for ");
+        option_add_duration(text, for_ms);
+    }
+    str_addf(text, " by %s: %s", who, reason);
+}
+
+int control_pause(struct ops_place *place, const char *target, int64_t for_ms,
+                  const char *reason, struct control_answer *answer, struct err *err)
+{
+    struct view view = {.redis_ms = 0};
+    *answer = (struct control_answer){0};
+    if (!is_target(place->config, target, err)) {
+        return -EINVAL;
+    }
+    if (reason[0] == '\0') {
+        return err_set(err, -EINVAL, "say why: --reason TEXT");
+    }
+    int rc = look(place, &view, err);
+    if (rc == 0) {
+        struct str text;
+        char field[OPTION_NAME_MAX + 8];
+        str_init(&text);
+        say_pause(&text, target, for_ms, place->who, reason);
+        struct json_object *order = order_of(place, reason, view.redis_ms);
+        put_count(order, "until_ms", for_ms > 0 ? view.redis_ms + for_ms : 0);
+        snprintf(field, sizeof field, "pause:%s", target);
+        rc = write_order(place, field, order, answer, err);
+        if (rc == 0) {
+            note(place, "pause", target, reason, text.data);
+        }
+        str_release(&text);
+    }
+    view_release(&view);
+    return rc ? rc : await_obeyed(place, answer, err);
+}
+
+int control_resume(struct ops_place *place, const char *target, const char *reason,
+                   struct control_answer *answer, struct err *err)
+{
+    struct view view = {.redis_ms = 0};
+    char field[OPTION_NAME_MAX + 8];
+    *answer = (struct control_answer){0};
+    snprintf(field, sizeof field, "pause:%s", target);
+    int rc = look(place, &view, err);
+    bool there = rc == 0 && redis_value_field(&view.values[CONTROL], field);
+    view_release(&view);
+    if (rc == 0 && !there) {
+        /* a target that is gone may still be paused; only then its name is asked for */
+        return is_target(place->config, target, err)
+                   ? err_set(err, -ENOENT, "%s is not paused", target)
+                   : -EINVAL;
+    }
+    rc = rc ? rc : write_order(place, field, NULL, answer, err);
+    if (rc == 0) {
+        struct str text;
+        str_init(&text);
+        str_addf(&text, "%s resumed by %s%s%s", target, place->who, reason[0] ? ": " : "",
+                 reason);
+        note(place, "resume", target, reason, text.data);
+        str_release(&text);
+    }
+    return rc ? rc : await_obeyed(place, answer, err);
+}
+
+/* --- reloads --- */
+
+int control_reload(struct ops_place *place, const char *reason,
+                   struct control_answer *answer, struct err *err)
+{
+    struct view view = {.redis_ms = 0};
+    *answer = (struct control_answer){0};
+    int rc = look(place, &view, err);
+    if (rc == 0) {
+        /* numbered by Redis' clock: above every one before, whatever was lost */
+        struct json_object *order = order_of(place, reason, view.redis_ms);
+        int64_t number = view.redis_ms;
+        struct str text;
+        str_init(&text);
+        str_addf(&text, "reload asked for by %s%s%s", place->who, reason[0] ? ": " : "",
+                 reason);
+        put_count(order, "number", number);
+        rc = write_order(place, "reload", order, answer, err);
+        if (rc == 0) {
+            note(place, "reload", place->config->kafka.group, reason, text.data);
+        }
+        str_release(&text);
+        view_release(&view);
+        rc = rc ? rc : await_obeyed(place, answer, err);
+        answer->number = number;
+        return rc;
+    }
+    view_release(&view);
+    return rc;
+}
+
+struct telling {
+    const struct view *view;
+    int64_t number;
+    control_outcome_fn *fn;
+    void *arg;
+};
+
+static void tell_outcome(void *arg, const char *id, struct json_object *doc)
+{
+    (void)doc;
+    struct telling *t = arg;
+    struct str field;
+    struct json_object *said = NULL;
+    str_init(&field);
+    str_addf(&field, "reloaded:%s", id);
+    const struct redis_value *value =
+        redis_value_field(&t->view->values[CONTROL], field.data);
+    if (value && value->text && json_parse(value->text, value->len, &said, NULL)) {
+        said = NULL;
+    }
+    struct json_object *number = json_at(said, "/number");
+    bool known = number && json_object_get_int64(number) == t->number;
+    const char *text = known ? json_string_at(said, "/text", NULL) : NULL;
+    t->fn(t->arg, id, known && json_object_get_boolean(json_at(said, "/ok")),
+          text ? text : "");
+    json_free(said);
+    str_release(&field);
+}
+
+int control_outcomes(struct ops_place *place, int64_t number, control_outcome_fn *fn,
+                     void *arg, struct err *err)
+{
+    struct view view = {.redis_ms = 0};
+    int rc = look(place, &view, err);
+    if (rc == 0) {
+        struct telling telling = {&view, number, fn, arg};
+        each_alive(&view, tell_outcome, &telling);
+    }
+    view_release(&view);
+    return rc;
+}
