@@ -80,7 +80,9 @@ static void serve_readyz(struct admin *admin, struct httpd_request *request)
     str_init(&out);
     if (httpd_query(request, "verbose")) {
         add_check(&out, state == ADMIN_RUNNING, "running",
-                  state == ADMIN_STARTING ? "starting" : "draining");
+                  state == ADMIN_STARTING  ? "starting"
+                  : state == ADMIN_DRAINED ? "drained by an operator"
+                                           : "draining");
         add_check(&out, joined, "kafka",
                   status.kafka_reason[0] ? status.kafka_reason : "not joined yet");
         add_check(&out, status.redis_connected, "redis",
@@ -94,7 +96,9 @@ static void serve_readyz(struct admin *admin, struct httpd_request *request)
             }
         }
     }
-    str_add(&out, ready ? "ready\n" : "not ready\n");
+    str_add(&out, ready                    ? "ready\n"
+                  : state == ADMIN_DRAINED ? "drained\n"
+                                           : "not ready\n");
     httpd_reply(request, ready ? 200 : 503, NULL, out.data, out.len);
     str_release(&out);
 }

@@ -7,7 +7,7 @@
 
 struct admin;
 
-enum admin_state { ADMIN_STARTING, ADMIN_RUNNING, ADMIN_DRAINING };
+enum admin_state { ADMIN_STARTING, ADMIN_RUNNING, ADMIN_DRAINING, ADMIN_DRAINED };
 
 /* Listen on http.listen; "off" listens nowhere. A port that is taken gives the next free
  * one, said in the log, so that two workers on one host run side by side. Returns NULL

@@ -1,4 +1,4 @@
-/* pause, resume, reload: what an operator orders the fleet to do. */
+/* pause, resume, drain, reload: what an operator orders the fleet to do. */
 #include "commands.h"
 
 #include <errno.h>
@@ -8,6 +8,7 @@
 #include "base/now.h"
 #include "ops/control.h"
 
+enum { WAIT_MS = 60000 };
 #define PAUSE_MAX_MS (30 * 24 * 3600 * 1000LL)
 
 const struct flag pause_flags[] = {
@@ -18,6 +19,15 @@ const struct flag pause_flags[] = {
 
 const struct flag resume_flags[] = {
     {"reason", 0, "TEXT", "Why"},
+    {.name = NULL},
+};
+
+const struct flag drain_flags[] = {
+    {"all", 0, NULL, "Every consumer that is alive"},
+    {"wait", 0, NULL, "Until they have left the group, at most --timeout"},
+    {"undo", 0, NULL, "Call them back"},
+    {"reason", 0, "TEXT", "Why"},
+    {"timeout", 0, "TIME", "How long to wait (60s)"},
     {.name = NULL},
 };
 
@@ -111,6 +121,59 @@ int resume_run(const struct command_line *line)
         printf("%s is resumed: its units go on as their retry topics let them\n",
                line->words[0]);
         code = say_obeyed(&answer);
+    }
+    command_close(config, &place);
+    return code;
+}
+
+static int await_drained(const struct command_line *line, struct ops_place *place,
+                         const char *consumer, bool undo, int64_t timeout_ms)
+{
+    struct err err = ERR_INIT;
+    int64_t began_ms = now_ms();
+    int left = control_await_drained(place, consumer, undo, began_ms + timeout_ms, &err);
+    if (left < 0) {
+        return command_failed(line, left, &err);
+    }
+    if (left > 0) {
+        printf("%d not %s yet\n", left, undo ? "back" : "drained");
+        return EXIT_AGAIN;
+    }
+    printf("%s in %.1f s\n", undo ? "back" : "drained",
+           (double)(now_ms() - began_ms) / 1000);
+    return 0;
+}
+
+int drain_run(const struct command_line *line)
+{
+    struct config *config;
+    struct ops_place place;
+    struct control_answer answer;
+    struct err err = ERR_INIT;
+    int64_t timeout_ms = WAIT_MS;
+    bool all = flag_is_set(line, "all");
+    bool undo = flag_is_set(line, "undo");
+    if (all == (line->word_count == 1)) {
+        return command_misused(line, "name one consumer, or --all");
+    }
+    if (!read_time(line, "timeout", &timeout_ms)) {
+        return EXIT_USAGE;
+    }
+    int code = command_open(line, &config, &place);
+    if (code) {
+        return code;
+    }
+    const char *consumer = all ? NULL : line->words[0];
+    int rc = control_drain(&place, consumer, undo, reason_of(line), &answer, &err);
+    if (rc) {
+        code = command_failed(line, rc, &err);
+    } else {
+        printf("%d consumer%s: %s\n", answer.consumers, answer.consumers == 1 ? "" : "s",
+               undo ? "called back"
+                    : "draining, then up and idle until --undo or a restart");
+        code = flag_is_set(line, "wait")
+                   ? await_drained(line, &place, consumer, undo, timeout_ms)
+                   : 0;
     }
     command_close(config, &place);
     return code;

@@ -188,6 +188,16 @@ static const struct command commands[] = {
          "was not paused.",
      .flags = resume_flags,
      .run = resume_run},
+    {.name = "drain",
+     .words = "[CONSUMER]",
+     .words_max = 1,
+     .summary = "Have a consumer leave the group and stay up",
+     .details =
+         "It ends its batches, leaves, and says `drained` until --undo or until its "
+         "process starts again;\nothers take its partitions. CONSUMER is the name that "
+         "`status` shows. Exit code 75 with --wait: not\nyet within --timeout.",
+     .flags = drain_flags,
+     .run = drain_run},
     {.name = "reload",
      .summary = "Have every consumer read its configuration again",
      .details =

@@ -13,7 +13,7 @@
 #include "wire/http.h"
 #include "wire/kafka.h"
 
-enum { STATES = 3, LEVELS = 4 };
+enum { STATES = 4, LEVELS = 4 };
 
 struct process_metrics {
     struct metric *states[STATES];
@@ -35,7 +35,8 @@ static struct metric *one(struct metrics *m, enum metric_type type, const char *
 
 struct process_metrics *process_metrics_new(struct metrics *m)
 {
-    static const char *const states[STATES] = {"starting", "running", "draining"};
+    static const char *const states[STATES] = {"starting", "running", "draining",
+                                               "drained"};
     static const char *const levels[LEVELS] = {"debug", "info", "warn", "error"};
     struct process_metrics *p = mem_zalloc(sizeof *p);
     metric_set(metrics_series(metrics_family(m, METRIC_GAUGE, "sluice_build_info",

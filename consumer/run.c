@@ -29,6 +29,8 @@ enum {
     GRACE_MARGIN_MS = 500, /* the process is gone that much before stop.grace */
 };
 
+enum phase { WORKING, ENDING, DRAINED }; /* the last two by an operator's order */
+
 struct run {
     const struct command_line *line;
     struct config *config; /* of the start: for what no reload changes */
@@ -41,6 +43,9 @@ struct run {
     struct reload reload;
     struct control *control;
     int64_t reloaded; /* the last request to reload that was obeyed */
+    bool drain;       /* an operator wants it out of the group */
+    enum phase phase;
+    int64_t drain_until_ms;
 };
 
 /* --- signals --- */
@@ -99,6 +104,7 @@ static bool obey_orders(struct run *run)
     control_look(run->control, now_ms(), &orders);
     worker_pause(run->worker, orders.paused, orders.paused_count);
     obey_reload(run, &orders);
+    run->drain = orders.drain;
     control_obeyed(run->control, orders.number);
     return orders.known;
 }
@@ -212,6 +218,69 @@ static int check_memory(const struct worker *worker)
     return 0;
 }
 
+/* --- drained by an operator --- */
+
+static void show(struct run *run, enum admin_state state, const char *name)
+{
+    admin_watch(run->admin, run->worker, state);
+    heartbeat_state(run->heartbeat, name);
+}
+
+static void begin_drain(struct run *run)
+{
+    LOG(LOG_INFO, "draining, for an operator wants it", LEND);
+    show(run, ADMIN_DRAINING, "draining");
+    worker_drain(run->worker);
+    run->drain_until_ms = now_ms() + run->reload.config->stop_drain_ms;
+    run->phase = ENDING;
+}
+
+static void end_drain(struct run *run)
+{
+    if (!worker_rests(run->worker) && now_ms() < run->drain_until_ms) {
+        return;
+    }
+    admin_watch(run->admin, NULL, ADMIN_DRAINING);
+    watchdog_watch(run->dog, NULL);
+    int code = worker_leave(run->worker, run->reload.config->stop_drain_ms);
+    watchdog_watch(run->dog, run->worker);
+    show(run, ADMIN_DRAINED, "drained");
+    LOG(LOG_INFO, "drained, up until a signal or the order is taken back",
+        LS("given_back", code ? "yes" : "no"), LEND);
+    run->phase = DRAINED;
+}
+
+/* Returns 0 or an exit code. */
+static int come_back(struct run *run)
+{
+    struct err err = ERR_INIT;
+    LOG(LOG_INFO, "working again, the order to drain is taken back", LEND);
+    if (worker_join(run->worker, &err)) {
+        return refused(&err, EXIT_CONFIG);
+    }
+    show(run, ADMIN_RUNNING, NULL);
+    run->phase = WORKING;
+    return 0;
+}
+
+/* One step on the way into or out of a drain. Returns 0 or an exit code. */
+static int step_drain(struct run *run)
+{
+    switch (run->phase) {
+    case WORKING:
+        if (run->drain) {
+            begin_drain(run);
+        }
+        return 0;
+    case ENDING:
+        end_drain(run);
+        return 0;
+    case DRAINED:
+        return run->drain ? 0 : come_back(run);
+    }
+    return 0;
+}
+
 /* Returns 0 after a signal, else the exit code that was the reason to stop. */
 static int look_after(struct run *run)
 {
@@ -222,6 +291,10 @@ static int look_after(struct run *run)
             return refused(&err, code);
         }
         obey_orders(run);
+        code = step_drain(run);
+        if (code) {
+            return code;
+        }
         if (obey_signal(run, TURN_MS)) {
             return 0;
         }

@@ -18,6 +18,7 @@ enum {
 /* How a lane is told to stop; only ever raised. */
 enum lane_stop {
     LANE_RUN,
+    LANE_LAST,      /* take no more records; the batch that is worked ends as usual */
     LANE_NO_STARTS, /* start nothing more, let what was sent end, return the rest */
     LANE_ABORT,     /* end what is sent too */
 };
@@ -82,6 +83,9 @@ void lane_delete(struct lane *lane);
 
 /* Any thread. Never blocks. */
 void lane_stop(struct lane *lane, enum lane_stop how);
+
+/* Told to give back what it has not called. Any thread. */
+bool lane_gives_back(const struct lane *lane);
 
 /* Hand a unit back to the lane and wake it. From the loops. */
 void lane_post(struct lane *lane, struct unit *unit);

@@ -37,7 +37,16 @@ int worker_reload(struct worker *worker, struct config *config, struct err *err)
 /* Keep calls away from these targets, and from no others. Any thread. */
 void worker_pause(struct worker *worker, const char *const *names, size_t n);
 
-/* Join the group and begin to work. */
+/* Leave the group and stay: worker_drain lets each batch end and takes no more,
+ * worker_rests says whether they have, worker_leave leaves; what has not ended within
+ * drain_ms then is given back. worker_join comes back. Returns 0, or 75 when work was
+ * given back. While it leaves nobody may look at the worker, as at its stop, except
+ * worker_view. */
+void worker_drain(struct worker *worker);
+bool worker_rests(struct worker *worker);
+int worker_leave(struct worker *worker, int64_t drain_ms);
+
+/* Join the group and begin to work, also again. */
 int worker_join(struct worker *worker, struct err *err);
 
 /* Look after everything. Returns 0, or the exit code (sysexits) with a sentence when the

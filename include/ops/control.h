@@ -73,6 +73,11 @@ int control_pause(struct ops_place *place, const char *target, int64_t for_ms,
 int control_resume(struct ops_place *place, const char *target, const char *reason,
                    struct control_answer *answer, struct err *err);
 
+/* consumer  NULL: all that are alive. undo: let it work again. Returns -EINVAL for one
+ * nobody knows; answer->consumers: how many it was for. */
+int control_drain(struct ops_place *place, const char *consumer, bool undo,
+                  const char *reason, struct control_answer *answer, struct err *err);
+
 /* Ask every worker to read its configuration again. */
 int control_reload(struct ops_place *place, const char *reason,
                    struct control_answer *answer, struct err *err);
@@ -82,5 +87,10 @@ typedef void control_outcome_fn(void *arg, const char *consumer, bool taken,
                                 const char *outcome);
 int control_outcomes(struct ops_place *place, int64_t number, control_outcome_fn *fn,
                      void *arg, struct err *err);
+
+/* Until every one of them (NULL: all that are alive) has left the group, or works again,
+ * or until then. Returns how many are not yet there, or a negative errno. */
+int control_await_drained(struct ops_place *place, const char *consumer, bool undo,
+                          int64_t until_ms, struct err *err);
 
 #endif

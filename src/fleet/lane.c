@@ -72,6 +72,11 @@ void lane_stop(struct lane *lane, enum lane_stop how)
     waitgroup_nudge(&lane->wg);
 }
 
+bool lane_gives_back(const struct lane *lane)
+{
+    return atomic_load(&lane->stop) >= LANE_NO_STARTS;
+}
+
 /* --- life --- */
 
 /* "<topic>.<group>.retry.30s" waits 30 s, also when that tier is not configured any more.

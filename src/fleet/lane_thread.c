@@ -235,7 +235,7 @@ static void run_batch(struct lane *lane, const struct plan *plan,
     lane_shows(lane, &batch);
     work_run(lane, plan, &batch);
     metric_observe(fleet->barrier_wait, (double)(now_ms() - began_ms) / 1000);
-    if (runs(lane)) {
+    if (!lane_gives_back(lane)) {
         parking_park(lane, fleet, &batch);
     } else {
         return_unparked(lane, &batch);

@@ -328,7 +328,7 @@ static bool tickets_wait(struct lane *lane, struct tickets *t)
     int64_t last_ms = NOW_FOREVER;
     for (;;) {
         lane_turns(lane);
-        if (last_ms == NOW_FOREVER && atomic_load(&lane->stop) != LANE_RUN) {
+        if (last_ms == NOW_FOREVER && lane_gives_back(lane)) {
             last_ms = now_ms() + PARKING_LAST_MS;
         }
         int64_t now = now_ms();
@@ -431,7 +431,7 @@ void parking_park(struct lane *lane, const struct fleet *fleet,
         }
     }
     lane_waits(lane, LANE_PARKING);
-    while (r.count > 0 && atomic_load(&lane->stop) == LANE_RUN) {
+    while (r.count > 0 && !lane_gives_back(lane)) {
         if (park_once(lane, fleet, &r) && r.count > 0 &&
             ctx_sleep(lane->intake, now_ms() + PARKING_RETRY_MS)) {
             break;

@@ -545,7 +545,7 @@ void work_run(struct lane *lane, const struct plan *plan, struct batch_of_events
     while (rc != 0) {
         int stop = atomic_load(&lane->stop);
         take_back(&w);
-        if (stop != LANE_RUN) {
+        if (stop >= LANE_NO_STARTS) {
             give_back(&w, stop == LANE_ABORT);
         } else {
             claim_due(&w, now_ms());

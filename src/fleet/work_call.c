@@ -56,7 +56,7 @@ static bool may_start(struct http_call *call)
 {
     struct unit *unit = call->arg;
     int64_t lease_end = atomic_load(&unit->lease_end);
-    if (atomic_load(&unit->lane->stop) != LANE_RUN) {
+    if (lane_gives_back(unit->lane)) {
         return false;
     }
     if (lease_end && lease_end - now_boot_ms() < call->timeout_ms) {

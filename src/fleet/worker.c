@@ -308,6 +308,9 @@ void worker_pause(struct worker *w, const char *const *names, size_t n)
 
 int worker_join(struct worker *w, struct err *err)
 {
+    MUST(pthread_mutex_lock(&w->mu));
+    w->stopping = false; /* before the first partition comes */
+    MUST(pthread_mutex_unlock(&w->mu));
     const struct config *c = w->config;
     struct kafka_options options = {
         .brokers = c->kafka.brokers,
@@ -528,16 +531,18 @@ static bool books_balance(const struct worker *w)
            metric_value(f->units_in_flight) == 0;
 }
 
-int worker_stop(struct worker *w, int64_t drain_ms)
+/* What is with the group ends; the connections stay. all: out, every lane has ended.
+ * Returns 0, or 75 when the last commit was not confirmed. */
+static int leave(struct worker *w, int64_t drain_ms, bool *all)
 {
     int code = 0;
     MUST(pthread_mutex_lock(&w->mu));
     w->returned = 0; /* what rebalances gave back earlier was taken up long ago */
     MUST(pthread_mutex_unlock(&w->mu));
-    bool rested = drain_lanes(w, LANE_NO_STARTS, now_ms() + drain_ms);
-    if (!rested) {
+    *all = drain_lanes(w, LANE_NO_STARTS, now_ms() + drain_ms);
+    if (!*all) {
         LOG(LOG_WARN, "calls are still open after stop.drain, ending them", LEND);
-        rested = drain_lanes(w, LANE_ABORT, now_ms() + ABORTED_MS);
+        *all = drain_lanes(w, LANE_ABORT, now_ms() + ABORTED_MS);
     }
     if (w->consumer && kafka_consumer_stop(w->consumer)) {
         LOG(LOG_WARN,
@@ -545,6 +550,38 @@ int worker_stop(struct worker *w, int64_t drain_ms)
             LEND);
         code = EXIT_AGAIN;
     }
+    w->consumer = NULL;
+    return code;
+}
+
+void worker_drain(struct worker *w)
+{
+    MUST(pthread_mutex_lock(&w->mu));
+    w->stopping = true;
+    stop_lanes_locked(w->lanes, LANE_LAST);
+    MUST(pthread_mutex_unlock(&w->mu));
+}
+
+bool worker_rests(struct worker *w)
+{
+    MUST(pthread_mutex_lock(&w->mu));
+    bool all = all_rested_locked(w->lanes) && all_rested_locked(w->orphans);
+    MUST(pthread_mutex_unlock(&w->mu));
+    return all;
+}
+
+int worker_leave(struct worker *w, int64_t drain_ms)
+{
+    bool all;
+    int code = leave(w, drain_ms, &all);
+    reap_orphans(w); /* one that has not ended is looked after as before */
+    return w->returned > 0 ? EXIT_AGAIN : code;
+}
+
+int worker_stop(struct worker *w, int64_t drain_ms)
+{
+    bool rested;
+    int code = leave(w, drain_ms, &rested);
     if (w->releasing) {
         w->releasing(w->releasing_arg);
     }

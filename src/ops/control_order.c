@@ -265,6 +265,132 @@ int control_resume(struct ops_place *place, const char *target, const char *reas
     return rc ? rc : await_obeyed(place, answer, err);
 }
 
+/* --- drains --- */
+
+struct choice {
+    const char *consumer; /* NULL: all */
+    struct {
+        char *id;
+        char *boot;
+        bool drained;
+    } * chosen;
+    size_t count;
+};
+
+static void choose(void *arg, const char *id, struct json_object *doc)
+{
+    struct choice *choice = arg;
+    const char *boot = json_string_at(doc, "/boot", NULL);
+    const char *state = json_string_at(doc, "/state", NULL);
+    if (choice->consumer && strcmp(choice->consumer, id) != 0) {
+        return;
+    }
+    choice->chosen[choice->count].id = mem_strdup(id);
+    choice->chosen[choice->count].boot = mem_strdup(boot ? boot : "");
+    choice->chosen[choice->count++].drained = state && strcmp(state, "drained") == 0;
+}
+
+static void choice_release(struct choice *choice)
+{
+    for (size_t i = 0; i < choice->count; i++) {
+        free(choice->chosen[i].id);
+        free(choice->chosen[i].boot);
+    }
+    free(choice->chosen);
+}
+
+static int nobody(const struct view *view, const char *consumer, struct err *err)
+{
+    const char *names[CONSUMERS_MAX];
+    size_t n = 0;
+    const struct redis_value *times = &view->values[TIMES];
+    for (size_t i = 0; i + 1 < times->count && n < CONSUMERS_MAX; i += 2) {
+        names[n++] = times->items[i].text;
+    }
+    if (!consumer) {
+        return err_set(err, -EINVAL, "no consumer of this group is alive");
+    }
+    const char *near = text_nearest(consumer, names, n);
+    return err_set(err, -EINVAL, "no consumer \"%s\" is alive%s%s%s; see: status",
+                   consumer, near ? "; did you mean " : "", near ? near : "",
+                   near ? "?" : "");
+}
+
+/* choice->chosen: those it is for. Returns 0, -EINVAL when there is none. */
+static int find(struct ops_place *place, struct choice *choice, int64_t *redis_ms,
+                struct err *err)
+{
+    struct view view = {.redis_ms = 0};
+    choice->chosen = mem_array(CONSUMERS_MAX, sizeof *choice->chosen);
+    int rc = look(place, &view, err);
+    if (rc == 0) {
+        each_alive(&view, choose, choice);
+        *redis_ms = view.redis_ms;
+    }
+    if (rc == 0 && choice->count == 0) {
+        rc = nobody(&view, choice->consumer, err);
+    }
+    view_release(&view);
+    return rc;
+}
+
+int control_drain(struct ops_place *place, const char *consumer, bool undo,
+                  const char *reason, struct control_answer *answer, struct err *err)
+{
+    int64_t redis_ms = 0;
+    struct choice choice = {.consumer = consumer};
+    *answer = (struct control_answer){0};
+    int rc = find(place, &choice, &redis_ms, err);
+    for (size_t i = 0; i < choice.count && rc == 0; i++) {
+        struct str text;
+        struct str field;
+        struct json_object *order = NULL;
+        str_init(&text);
+        str_init(&field);
+        str_addf(&field, "drain:%s", choice.chosen[i].id);
+        str_addf(&text, "%s %s by %s%s%s", choice.chosen[i].id,
+                 undo ? "called back" : "drained", place->who, reason[0] ? ": " : "",
+                 reason);
+        if (!undo) {
+            order = order_of(place, reason, redis_ms);
+            put_text(order, "boot", choice.chosen[i].boot);
+        }
+        rc = write_order(place, field.data, order, answer, err);
+        if (rc == 0) {
+            note(place, "drain", choice.chosen[i].id, reason, text.data);
+        }
+        str_release(&text);
+        str_release(&field);
+    }
+    int n = (int)choice.count;
+    choice_release(&choice);
+    rc = rc ? rc : await_obeyed(place, answer, err);
+    answer->consumers = n;
+    return rc;
+}
+
+int control_await_drained(struct ops_place *place, const char *consumer, bool undo,
+                          int64_t until_ms, struct err *err)
+{
+    int left = 1;
+    struct ctx *ctx = ctx_new(NULL, NOW_FOREVER);
+    while (left > 0) {
+        int64_t redis_ms = 0;
+        struct choice choice = {.consumer = consumer};
+        int rc = find(place, &choice, &redis_ms, err);
+        left = rc;
+        for (size_t i = 0; i < choice.count && rc == 0; i++) {
+            left += choice.chosen[i].drained == undo;
+        }
+        choice_release(&choice);
+        if (now_ms() >= until_ms || (left > 0 && ctx_sleep(ctx, now_ms() + LOOK_MS))) {
+            break;
+        }
+    }
+    ctx_free(ctx);
+    return left;
+}
+
 /* --- reloads --- */
 
 int control_reload(struct ops_place *place, const char *reason,

@@ -175,3 +175,47 @@ def reload_is_asked_of_the_fleet(stage):
     stage.wait_done(stage.units())
     stage.judge()
     stage.stop_all()
+
+
+@scenario(brokers=BOTH, timeout_s=180)
+def drain_and_back_under_load(stage):
+    """`drain --wait`: a consumer ends its batches, leaves and stays; --undo brings it back; each unit is called once."""
+    stage.set_up(partitions=4, rules=[{"latency_ms": 20}])
+    stage.fleet(2)
+    stream = stage.stream(events(20000), per_second=80)
+    stage.target.wait(60, calls=100)
+    said = order(stage, "drain", "w2", "--wait", "--reason", "kernel update")
+    stage.note(said.strip().replace("\n", "; "))
+    worker = stage.workers["w2"]
+    stage.demand(worker.running(), "the drained consumer is gone")
+    status, text = worker.get("/readyz")
+    stage.demand(status == 503 and "drained" in text, f"/readyz says {status} {text}")
+    stage.demand(worker.get("/livez")[0] == 200, "/livez does not say ok")
+    calls = checker.total(worker.metrics(), "sluice_units_opened_total")
+    stage.target.wait(60, calls=stage.target.calls() + 200)
+    stage.demand(checker.total(worker.metrics(), "sluice_units_opened_total") == calls, "it works although it is drained")
+    order(stage, "drain", "w3", code=78)
+    order(stage, "drain", "w2", "--undo", "--wait")
+    wait_for(worker.ready, 40, "w2 to be ready again", alive=[worker])
+    wait_for(lambda: checker.total(worker.metrics(), "sluice_units_opened_total") > calls, 40, "w2 to work again",
+             alive=[worker])
+    unsent = stream.cut()
+    stage.note(f"{unsent} events not needed")
+    stage.wait_done(stage.units(), 90)
+    stage.judge()
+    stage.stop_all()
+
+
+@scenario(brokers=BOTH, timeout_s=120)
+def a_restart_ends_a_drain(stage):
+    """A drained consumer ends on SIGTERM; the same name started anew works."""
+    stage.set_up(partitions=2)
+    worker = stage.fleet(1)[0]
+    order(stage, "drain", "--all", "--wait")
+    worker.term()
+    stage.demand(worker.wait(25) == 0, f"the drained consumer ended with {worker.exit_code()}")
+    stage.wait_group(started=[stage.worker("w1")])
+    stage.publish(events(20))
+    stage.wait_done(stage.units())
+    stage.judge()
+    stage.stop_all()
