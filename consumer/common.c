@@ -19,7 +19,7 @@ const struct flag common_flags[] = {
     {"quiet", 'q', NULL, "Log warnings and errors only"},
     {"verbose", 'v', NULL, "Log everything"},
     {"log-level", 0, "LEVEL", "debug, info, warn or error"},
-    {"log-format", 0, "FORMAT", "auto, text or json"},
+    {"log-format", 0, "FORMAT", "auto, text, json, logfmt or ecs"},
     {"color", 0, "WHEN", "auto, always or never"},
     {.name = NULL},
 };

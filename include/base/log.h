@@ -13,7 +13,13 @@
 #include <stdint.h>
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
-enum log_format { LOG_AUTO, LOG_TEXT, LOG_JSON };
+enum log_format {
+    LOG_AUTO,
+    LOG_TEXT, /* for people */
+    LOG_JSON,
+    LOG_LOGFMT, /* ts=... level=... msg="..." and the fields */
+    LOG_ECS,    /* JSON whose common keys are those of the Elastic Common Schema */
+};
 
 enum { LOG_FIELDS_MAX = 16, LOG_VALUE_MAX = 512, LOG_BURST = 5, LOG_WINDOW_MS = 10000 };
 

@@ -32,6 +32,7 @@ enum {
 };
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
+#define ECS_VERSION "8.11.0"
 static const char *const level_words[] = {"DEBUG", "INFO ", "WARN ", "ERROR"};
 
 static struct {
@@ -143,7 +144,12 @@ static void add_quoted(struct str *line, const char *text)
     str_add(line, text[len] != 0 ? "...\"" : "\"");
 }
 
-/* A word needs no quotes in the text format. */
+static bool is_json(void)
+{
+    return logger.format == LOG_JSON || logger.format == LOG_ECS;
+}
+
+/* A word needs no quotes where there is no JSON. */
 static bool is_word(const char *text)
 {
     size_t len = strlen(text);
@@ -168,7 +174,7 @@ static void add_value(struct str *line, const struct log_field *f)
     case LOG_F_STR:
         if (f->str == NULL) {
             str_add(line, "null");
-        } else if (logger.format == LOG_TEXT && is_word(f->str)) {
+        } else if (!is_json() && is_word(f->str)) {
             str_add(line, f->str);
         } else {
             add_quoted(line, f->str);
@@ -179,11 +185,25 @@ static void add_value(struct str *line, const struct log_field *f)
     }
 }
 
+/* What ECS has a name of its own for. */
+static const char *key_of(const char *key)
+{
+    static const char *const renamed[][2] = {{"trace_id", "trace.id"},
+                                             {"span_id", "span.id"},
+                                             {"event_id", "event.id"}};
+    for (size_t i = 0; logger.format == LOG_ECS && i < 3; i++) {
+        if (strcmp(key, renamed[i][0]) == 0) {
+            return renamed[i][1];
+        }
+    }
+    return key;
+}
+
 /* Add a field, or nothing at all when the line would get too long. */
 static void add_field(struct str *line, const struct log_field *f)
 {
     size_t before = line->len;
-    str_addf(line, logger.format == LOG_TEXT ? " %s=" : ",\"%s\":", f->key);
+    str_addf(line, is_json() ? ",\"%s\":" : " %s=", key_of(f->key));
     add_value(line, f);
     if (line->len > LOG_LINE_MAX - sizeof "}\n") {
         line->len = before;
@@ -203,9 +223,19 @@ static void add_head(struct str *line, enum log_level level, const char *msg)
         return;
     }
     char ts[NOW_TEXT_MAX];
+    const char *name = level_names[level];
     now_rfc3339(wall_ms, ts);
-    str_addf(line, "{\"ts\":\"%s\",\"level\":\"%s\",\"msg\":", ts, level_names[level]);
-    add_quoted(line, msg);
+    if (logger.format == LOG_LOGFMT) {
+        str_addf(line, "ts=%s level=%s msg=", ts, name);
+    } else if (logger.format == LOG_ECS) {
+        str_addf(line,
+                 "{\"@timestamp\":\"%s\",\"log.level\":\"%s\",\"ecs.version\":\"%s\","
+                 "\"message\":",
+                 ts, name, ECS_VERSION);
+    } else {
+        str_addf(line, "{\"ts\":\"%s\",\"level\":\"%s\",\"msg\":", ts, name);
+    }
+    add_value(line, &LS("msg", msg));
 }
 
 static void write_line(enum log_level level, const char *msg,
@@ -220,7 +250,7 @@ static void write_line(enum log_level level, const char *msg,
     for (int i = 0; i < LOG_FIELDS_MAX && fields[i].kind != LOG_F_END; i++) {
         add_field(&line, &fields[i]);
     }
-    str_add(&line, logger.format == LOG_TEXT ? "\n" : "}\n");
+    str_add(&line, is_json() ? "}\n" : "\n");
     put_line(line.data, line.len);
     str_release(&line);
 }

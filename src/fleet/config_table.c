@@ -136,8 +136,8 @@ const struct option config_options[] = {
      .help = "The file that holds the token which actions on the console need"},
     {.key = "log.level", .hot = true, .type = OPTION_CHOICE, .choices = "debug|info|warn|error", .initial = "info",
      .help = "What is logged"},
-    {.key = "log.format", .type = OPTION_CHOICE, .choices = "auto|text|json", .initial = "auto",
-     .help = "How; auto: text on a terminal, else JSON lines"},
+    {.key = "log.format", .type = OPTION_CHOICE, .choices = "auto|text|json|logfmt|ecs", .initial = "auto",
+     .help = "How; auto: text on a terminal, else JSON lines; ecs: JSON for the Elastic Common Schema"},
 };
 /* clang-format on */
 const size_t config_option_count = sizeof config_options / sizeof config_options[0];

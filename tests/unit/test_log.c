@@ -89,6 +89,34 @@ static void log__text_is_for_reading(void **state)
     free(out);
 }
 
+static void log__logfmt_is_pairs_alone(void **state)
+{
+    (void)state;
+    struct capture c = capture_begin(LOG_INFO, LOG_LOGFMT, "c-3");
+    LOG(LOG_WARN, "odd thing", LS("a", "two words"), LI("n", 5), LS("b", "x=\"y\"\n"),
+        LEND);
+    char *out = capture_end(&c);
+    assert_memory_equal(out, "ts=20", 5);
+    assert_string_equal(strstr(out, "Z "),
+                        "Z level=warn msg=\"odd thing\" consumer=c-3 a=\"two words\" n=5 "
+                        "b=\"x=\\\"y\\\"\\n\"\n");
+    free(out);
+}
+
+static void log__ecs_renames_what_it_has_names_for(void **state)
+{
+    (void)state;
+    struct capture c = capture_begin(LOG_INFO, LOG_ECS, NULL);
+    LOG(LOG_ERROR, "failed", LS("trace_id", "4bf9"), LS("topic", "ci"), LEND);
+    char *out = capture_end(&c);
+    assert_memory_equal(out, "{\"@timestamp\":\"20", 17);
+    assert_string_equal(
+        strstr(out, "Z\","),
+        "Z\",\"log.level\":\"error\",\"ecs.version\":\"8.11.0\","
+        "\"message\":\"failed\",\"trace.id\":\"4bf9\",\"topic\":\"ci\"}\n");
+    free(out);
+}
+
 static void log__hostile_values_stay_inside_their_quotes(void **state)
 {
     (void)state;
