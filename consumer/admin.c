@@ -103,6 +103,17 @@ static void serve_readyz(struct admin *admin, struct httpd_request *request)
     str_release(&out);
 }
 
+/* Once it has joined, for good: a slow first start is no reason to restart it. */
+static void serve_startupz(struct admin *admin, struct httpd_request *request)
+{
+    struct worker_status status;
+    enum admin_state state;
+    look(admin, &status, &state);
+    bool started = state != ADMIN_STARTING;
+    const char *text = started ? "started\n" : "starting\n";
+    httpd_reply(request, started ? 200 : 503, NULL, text, strlen(text));
+}
+
 static void collect_status(struct admin *admin)
 {
     struct worker_status status = {.poll_age_ms = -1};
@@ -133,6 +144,7 @@ static void serve(void *arg, struct httpd_request *request)
         void (*serve)(struct admin *admin, struct httpd_request *request);
     } pages[] = {{"/livez", serve_livez},
                  {"/readyz", serve_readyz},
+                 {"/startupz", serve_startupz},
                  {"/metrics", serve_metrics}};
     const char *method = httpd_method(request);
     if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
@@ -148,7 +160,7 @@ static void serve(void *arg, struct httpd_request *request)
     if (stream_serve(admin->stream, request)) {
         return;
     }
-    static const char text[] = "here are /livez, /readyz?verbose, /metrics, "
+    static const char text[] = "here are /livez, /readyz?verbose, /startupz, /metrics, "
                                "/api/v1/fleet and /api/v1/stream\n";
     httpd_reply(request, 404, NULL, text, sizeof text - 1);
 }

@@ -14,6 +14,7 @@ int demo_run(const struct command_line *line);
 int demo_broker_run(const struct command_line *line);
 int check_run(const struct command_line *line);
 int config_show_run(const struct command_line *line);
+int config_diff_run(const struct command_line *line);
 int config_init_run(const struct command_line *line);
 int config_schema_run(const struct command_line *line);
 int explain_run(const struct command_line *line);

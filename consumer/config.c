@@ -1,8 +1,11 @@
-/* config show | init | schema */
+/* config show | diff | init | schema */
 #include <string.h>
 
+#include "base/now.h"
 #include "commands.h"
 #include "ops/faults.h"
+#include "ops/snapshot.h"
+#include "wire/json.h"
 
 const struct flag config_show_flags[] = {
     {"origin", 0, NULL, "Say where each value comes from"},
@@ -51,6 +54,58 @@ int config_schema_run(const struct command_line *line)
     printf("%s\n", out.data);
     str_release(&out);
     return 0;
+}
+
+/* --- what the fleet runs --- */
+
+enum { DIFF_PATIENCE_MS = 3000 };
+
+/* Say of each consumer whether it runs this configuration. Returns how many do not. */
+static size_t print_differences(struct json_object *consumers, const char *hash)
+{
+    size_t others = 0;
+    for (size_t i = 0; consumers && i < json_object_array_length(consumers); i++) {
+        struct json_object *consumer = json_object_array_get_idx(consumers, i);
+        const char *theirs = json_text_or(consumer, "/config_hash", "");
+        bool same = strcmp(theirs, hash) == 0;
+        struct str id;
+        str_init(&id);
+        str_add_plain(&id, json_text_or(consumer, "/id", "?"));
+        printf("%s %s  %s\n", same ? "=" : "≠", id.data, theirs[0] ? theirs : "unknown");
+        str_release(&id);
+        others += !same;
+    }
+    return others;
+}
+
+int config_diff_run(const struct command_line *line)
+{
+    struct config *config;
+    struct ops_place place;
+    char hash[CONFIG_HASH_LEN];
+    int code = command_open(line, &config, &place);
+    if (code) {
+        return code;
+    }
+    config_hash(config, hash);
+    struct json_object *frame =
+        snapshot_take(&place, SNAPSHOT_REDIS_ALONE, now_ms() + DIFF_PATIENCE_MS);
+    struct json_object *known = json_at(frame, "/redis/known");
+    if (!known || !json_object_get_boolean(known)) {
+        fprintf(stderr, "sluice-consumer config diff: %s\n",
+                json_text_or(frame, "/redis/why", "Redis does not answer"));
+        code = EXIT_UNAVAILABLE;
+    } else {
+        printf("this configuration: %s\n", hash);
+        size_t others = print_differences(json_at(frame, "/consumers"), hash);
+        if (others > 0) {
+            printf("%zu differ  → sluice-consumer reload --wait\n", others);
+        }
+        code = others > 0 ? EXIT_NO : 0;
+    }
+    json_free(frame);
+    command_close(config, &place);
+    return code;
 }
 
 /* --- help on codes and keys --- */

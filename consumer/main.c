@@ -45,6 +45,11 @@ static const struct command commands[] = {
                 "loads again.",
      .flags = config_show_flags,
      .run = config_show_run},
+    {.name = "config diff",
+     .summary = "Say which consumers run another configuration than this",
+     .details = "By the hash of what workers should share, as their heartbeats tell it. "
+                "Exit code 1: some differ.",
+     .run = config_diff_run},
     {.name = "config init",
      .summary = "Print a configuration to begin with",
      .details = "sluice-consumer config init --target argocd > sluice.yaml",

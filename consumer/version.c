@@ -29,12 +29,15 @@ int version_run(const struct command_line *line)
         {"libmicrohttpd", httpd_library_version()}, {"libyaml", yaml_library_version()},
         {"libcrypto", crypto_library_version()},
     };
+    char features[256];
     size_t n = sizeof parts / sizeof parts[0];
+    kafka_library_features(features, sizeof features);
     if (!flag_is_set(line, "json")) {
         printf("sluice-consumer %s (revision %s)\n", SLUICE_VERSION, SLUICE_REVISION);
         for (size_t i = 0; i < n; i++) {
             printf("%-14s %s\n", parts[i].name, parts[i].version);
         }
+        printf("Kafka can      %s\nTLS of calls   %s\n", features, http_library_tls());
         return 0;
     }
     struct json_object *root = json_object_new_object();
@@ -46,6 +49,8 @@ int version_run(const struct command_line *line)
                                json_object_new_string(parts[i].version));
     }
     json_object_object_add(root, "libraries", libraries);
+    json_object_object_add(root, "kafka_features", json_object_new_string(features));
+    json_object_object_add(root, "tls", json_object_new_string(http_library_tls()));
     command_print_json(root);
     json_free(root);
     return 0;

@@ -155,5 +155,6 @@ const char *http_answer_header(const struct http_call *call, const char *name,
 int http_running(struct http *http); /* calls on the wire now */
 
 const char *http_library_version(void);
+const char *http_library_tls(void); /* "OpenSSL/3.0.17" */
 
 #endif

@@ -164,5 +164,6 @@ void kafka_partition_drop(struct kafka_partition *p);
 
 /* For `version` and the metrics. */
 const char *kafka_library_version(void);
+void kafka_library_features(char *text, size_t text_len); /* "gzip,snappy,ssl,sasl,..." */
 
 #endif

@@ -543,3 +543,9 @@ const char *http_library_version(void)
 {
     return curl_version_info(CURLVERSION_NOW)->version;
 }
+
+const char *http_library_tls(void)
+{
+    const char *name = curl_version_info(CURLVERSION_NOW)->ssl_version;
+    return name ? name : "none";
+}

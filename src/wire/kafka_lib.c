@@ -289,6 +289,16 @@ bool kafka_destroy(rd_kafka_t *rk, int flags)
     return done;
 }
 
+void kafka_library_features(char *text, size_t text_len)
+{
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    if (rd_kafka_conf_get(conf, "builtin.features", text, &text_len) !=
+        RD_KAFKA_CONF_OK) {
+        text[0] = '\0';
+    }
+    rd_kafka_conf_destroy(conf);
+}
+
 const char *kafka_library_version(void)
 {
     return rd_kafka_version_str();

@@ -202,7 +202,7 @@ offered() {
         "$consumer" sluice-consumer "$@"
 }
 expect 0 '=config console=' offered con
-expect 0 '=show init schema=' offered config ''
+expect 0 '=show diff init schema=' offered config ''
 expect 0 '=--origin=' offered config show --o
 expect 0 '--strict' offered check --
 expect 64 'bash, zsh or fish' sluice completion tcsh
@@ -221,6 +221,8 @@ expect 69 'Redis does not answer' sluice trace -c good.yaml --set redis.url=redi
 expect 64 'name one event' sluice trace -c good.yaml
 expect 69 'check kafka.brokers' sluice doctor -c good.yaml --timeout 300ms --set 'kafka.brokers=[127.0.0.1:1]' \
     --set redis.url=redis://127.0.0.1:1
+expect 69 'Redis does not answer' sluice config diff -c good.yaml --set redis.url=redis://127.0.0.1:1
+expect 0 'Kafka can' sluice version
 expect 69 'SL-R01' sluice doctor -c good.yaml --timeout 300ms --set 'kafka.brokers=[127.0.0.1:1]' \
     --set redis.url=redis://127.0.0.1:1
 expect 0 'belongs to whoever publishes' sluice help SL-K03
