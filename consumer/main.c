@@ -12,7 +12,10 @@ static const struct command commands[] = {
          "SIGTERM or SIGINT: drain, at most stop.grace; a second one: stop at once. Exit "
          "code 0: drained;\n75: work was given back and will be delivered again; 70: a "
          "bug, "
-         "or no progress; 76: put out by\nthe group; 66, 69, 77, 78: it could not start.",
+         "or no progress; 76: put out by\nthe group; 66, 69, 77, 78: it could not "
+         "start.\nSIGHUP: read the configuration again, all of it or nothing. SIGUSR1: "
+         "write what lanes and targets\ndo into the log. SIGUSR2: turn the level of the "
+         "log.",
      .run = run_run},
     {.name = "demo",
      .summary = "See the whole system at work, in one command",

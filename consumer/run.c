@@ -15,6 +15,7 @@
 #include "dump.h"
 #include "fleet/worker.h"
 #include "notify.h"
+#include "ops/audit.h"
 #include "ops/control.h"
 #include "ops/heartbeat.h"
 #include "ops/history.h"
@@ -70,8 +71,23 @@ static void block_signals(void)
     MUST(pthread_sigmask(SIG_BLOCK, &set, NULL));
 }
 
+static void note_reload(struct run *run, const char *who, const char *why,
+                        const char *outcome)
+{
+    struct str text;
+    struct ops_place place = {.config = run->config, .redis = worker_redis(run->worker)};
+    snprintf(place.who, sizeof place.who, "%s", who);
+    str_init(&text);
+    str_addf(&text, "%s: %s", run->config->kafka.client_id, outcome);
+    audit_write(&place, &(struct audit){.kind = "reload",
+                                        .what = run->config->kafka.client_id,
+                                        .why = why,
+                                        .text = text.data});
+    str_release(&text);
+}
+
 /* outcome  appended. Returns whether it was taken. */
-static bool reload(struct run *run, struct str *outcome)
+static bool reload(struct run *run, const char *who, const char *why, struct str *outcome)
 {
     notify_reloading(run->notify);
     bool taken = reload_now(&run->reload, run->worker, outcome);
@@ -79,6 +95,7 @@ static bool reload(struct run *run, struct str *outcome)
         heartbeat_config(run->heartbeat, run->reload.config);
     }
     notify_ready(run->notify);
+    note_reload(run, who, why, outcome->data);
     return taken;
 }
 
@@ -89,9 +106,7 @@ static void obey_reload(struct run *run, const struct control_orders *orders)
         return;
     }
     str_init(&outcome);
-    LOG(LOG_INFO, "reload asked for", LS("who", orders->who), LS("why", orders->why),
-        LEND);
-    bool taken = reload(run, &outcome);
+    bool taken = reload(run, orders->who, orders->why, &outcome);
     run->reloaded = orders->reload;
     control_reloaded(run->control, orders->reload, taken, outcome.data);
     str_release(&outcome);
@@ -135,7 +150,7 @@ static int obey_signal(struct run *run, int64_t ms)
         return number;
     case SIGHUP:
         str_init(&outcome);
-        reload(run, &outcome);
+        reload(run, "SIGHUP", NULL, &outcome);
         str_release(&outcome);
         return 0;
     case SIGUSR1:

@@ -393,6 +393,20 @@ int control_await_drained(struct ops_place *place, const char *consumer, bool un
 
 /* --- reloads --- */
 
+/* By Redis' clock, so that it is above every one before also when the hash was lost. */
+static int64_t next_reload(const struct view *view)
+{
+    struct json_object *last = NULL;
+    const struct redis_value *value = redis_value_field(&view->values[CONTROL], "reload");
+    if (!value || !value->text || json_parse(value->text, value->len, &last, NULL)) {
+        return view->redis_ms;
+    }
+    struct json_object *number = json_at(last, "/number");
+    int64_t after = number ? json_object_get_int64(number) + 1 : 0;
+    json_free(last);
+    return after > view->redis_ms ? after : view->redis_ms;
+}
+
 int control_reload(struct ops_place *place, const char *reason,
                    struct control_answer *answer, struct err *err)
 {
@@ -400,9 +414,8 @@ int control_reload(struct ops_place *place, const char *reason,
     *answer = (struct control_answer){0};
     int rc = look(place, &view, err);
     if (rc == 0) {
-        /* numbered by Redis' clock: above every one before, whatever was lost */
         struct json_object *order = order_of(place, reason, view.redis_ms);
-        int64_t number = view.redis_ms;
+        int64_t number = next_reload(&view);
         struct str text;
         str_init(&text);
         str_addf(&text, "reload asked for by %s%s%s", place->who, reason[0] ? ": " : "",

@@ -104,7 +104,10 @@ def reload_rotates_a_secret(stage):
 # --- orders ---
 
 def order(stage, *words, code=0):
-    """One operator's command, asked where w1 is configured. Returns what it said."""
+    """One operator's command, asked where w1 is configured, once each worker has said that it is there. Returns what
+    it said."""
+    times = f"sluice:ops:{{{stage.group}}}:beat-times"
+    wait_for(lambda: stage.redis.ask("ZCARD", times) >= len(stage.alive()), 20, "each worker's heartbeat")
     done = subprocess.run([stage.consumer, *words, "-c", stage.workers["w1"].config_path], capture_output=True,
                           text=True, timeout=90)
     stage.demand(done.returncode == code, f"{' '.join(words)} gave {done.returncode}: {done.stdout}{done.stderr}")
