@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "commands.h"
+#include "console_act.h"
 #include "console_dead.h"
 #include "ops/doctor.h"
 #include "ops/trace.h"
@@ -80,6 +81,7 @@ static void serve_console(const struct console_api *api, struct httpd_request *r
     json_object_array_add(offers, json_object_new_string("deadletters"));
     if (guard_lets_act(api->guard)) {
         json_object_array_add(offers, json_object_new_string("redrive"));
+        json_object_array_add(offers, json_object_new_string("pause"));
     }
     json_object_object_add(doc, "offers", offers);
     reply_json(request, 200, doc);
@@ -116,6 +118,9 @@ static const struct action {
     job_fn *fn;
 } actions[] = {
     {"deadletters/redrive", NULL, console_dead_redrive},
+    {"targets/", "/pause", console_pause},
+    {"targets/", "/resume", console_resume},
+    {"reload", NULL, console_reload},
 };
 
 static const struct action *find_action(const struct httpd_request *request)

@@ -1,0 +1,128 @@
+#include "console_act.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ops/control.h"
+#include "reply.h"
+
+#define FOR_MAX_MS (30 * 24 * 3600 * 1000LL)
+
+enum { NAME_MAX_LEN = 256 };
+
+/* What the order says beside its kind. */
+struct order {
+    char
+        name[NAME_MAX_LEN]; /* out of /api/v1/<kind>/<name>/<verb>; "" when it has none */
+    char reason[CONTROL_TEXT_MAX];
+    int64_t for_ms;
+};
+
+typedef int give_fn(struct ops_place *place, const struct order *order,
+                    struct control_answer *answer, struct err *err);
+
+static int read_name(const char *path, struct order *order, struct err *err)
+{
+    const char *first = strchr(path + sizeof "/api/v1/" - 1, '/');
+    const char *last = strrchr(path, '/');
+    size_t len = first && last > first ? (size_t)(last - first - 1) : 0;
+    if (len >= sizeof order->name) {
+        return err_set(err, -EINVAL, "the name is too long");
+    }
+    memcpy(order->name, first ? first + 1 : "", len);
+    order->name[len] = '\0';
+    return 0;
+}
+
+static int read_order(struct httpd_request *request, struct json_object *body,
+                      struct order *order, struct err *err)
+{
+    const char *reason = json_string_at(body, "/reason", NULL);
+    struct json_object *for_ms = json_at(body, "/for_ms");
+    memset(order, 0, sizeof *order);
+    snprintf(order->reason, sizeof order->reason, "%s", reason ? reason : "");
+    order->for_ms = for_ms ? json_object_get_int64(for_ms) : 0;
+    if (order->for_ms < 0 || order->for_ms > FOR_MAX_MS) {
+        return err_set(err, -EINVAL, "for_ms: expected milliseconds, at most 30 days");
+    }
+    return read_name(httpd_path(request), order, err);
+}
+
+/* In the name of who asked: the place is the job thread's own, and goes on as it was. */
+static int give_as(struct ops_place *place, const char *said, const struct order *order,
+                   give_fn *give, struct control_answer *answer, struct err *err)
+{
+    char before[sizeof place->who];
+    char who[sizeof place->who];
+    memcpy(before, place->who, sizeof before);
+    reply_say_who(place, said ? said : "", who, sizeof who);
+    memcpy(place->who, who, sizeof who);
+    int rc = give(place, order, answer, err);
+    memcpy(place->who, before, sizeof before);
+    return rc;
+}
+
+static void act(struct ops_place *place, struct httpd_request *request, give_fn *give)
+{
+    struct err err = ERR_INIT;
+    struct order order;
+    struct control_answer answer = {0};
+    struct json_object *body;
+    int rc = reply_read_body(request, &body, &err);
+    rc = rc ? rc : read_order(request, body, &order, &err);
+    rc = rc ? rc
+            : give_as(place, json_string_at(body, "/who", NULL), &order, give, &answer,
+                      &err);
+    json_free(body);
+    if (rc) {
+        reply_failure(request, rc, &err);
+        return;
+    }
+    struct json_object *doc = json_object_new_object();
+    json_object_object_add(doc, "consumers", json_object_new_int(answer.consumers));
+    json_object_object_add(doc, "obeyed", json_object_new_int(answer.obeyed));
+    reply_json(request, 200, doc);
+}
+
+static int give_pause(struct ops_place *place, const struct order *order,
+                      struct control_answer *answer, struct err *err)
+{
+    return control_pause(place, order->name, order->for_ms, order->reason, answer, err);
+}
+
+static int give_resume(struct ops_place *place, const struct order *order,
+                       struct control_answer *answer, struct err *err)
+{
+    return control_resume(place, order->name, order->reason, answer, err);
+}
+
+static int give_reload(struct ops_place *place, const struct order *order,
+                       struct control_answer *answer, struct err *err)
+{
+    return control_reload(place, order->reason, answer, err);
+}
+
+void console_pause(void *arg, struct ops_place *place, struct httpd_request *request,
+                   int64_t until_ms)
+{
+    (void)arg;
+    (void)until_ms; /* control waits CONTROL_OBEY_MS at most */
+    act(place, request, give_pause);
+}
+
+void console_resume(void *arg, struct ops_place *place, struct httpd_request *request,
+                    int64_t until_ms)
+{
+    (void)arg;
+    (void)until_ms;
+    act(place, request, give_resume);
+}
+
+void console_reload(void *arg, struct ops_place *place, struct httpd_request *request,
+                    int64_t until_ms)
+{
+    (void)arg;
+    (void)until_ms;
+    act(place, request, give_reload);
+}

@@ -1,0 +1,17 @@
+/* What the console orders the fleet to do: jobs for POST targets/{name}/pause and
+ * /resume, and reload. Each answers {"consumers","obeyed"}. */
+#ifndef CONSUMER_CONSOLE_ACT_H
+#define CONSUMER_CONSOLE_ACT_H
+
+#include "jobs.h"
+
+/* {"for_ms" (0: until it is resumed), "reason", "who"} */
+void console_pause(void *arg, struct ops_place *place, struct httpd_request *request,
+                   int64_t until_ms);
+/* {"reason", "who"} */
+void console_resume(void *arg, struct ops_place *place, struct httpd_request *request,
+                    int64_t until_ms);
+void console_reload(void *arg, struct ops_place *place, struct httpd_request *request,
+                    int64_t until_ms);
+
+#endif
