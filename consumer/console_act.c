@@ -17,6 +17,7 @@ struct order {
         name[NAME_MAX_LEN]; /* out of /api/v1/<kind>/<name>/<verb>; "" when it has none */
     char reason[CONTROL_TEXT_MAX];
     int64_t for_ms;
+    bool undo;
 };
 
 typedef int give_fn(struct ops_place *place, const struct order *order,
@@ -40,8 +41,10 @@ static int read_order(struct httpd_request *request, struct json_object *body,
 {
     const char *reason = json_string_at(body, "/reason", NULL);
     struct json_object *for_ms = json_at(body, "/for_ms");
+    struct json_object *undo = json_at(body, "/undo");
     memset(order, 0, sizeof *order);
     snprintf(order->reason, sizeof order->reason, "%s", reason ? reason : "");
+    order->undo = undo && json_object_get_boolean(undo);
     order->for_ms = for_ms ? json_object_get_int64(for_ms) : 0;
     if (order->for_ms < 0 || order->for_ms > FOR_MAX_MS) {
         return err_set(err, -EINVAL, "for_ms: expected milliseconds, at most 30 days");
@@ -97,6 +100,12 @@ static int give_resume(struct ops_place *place, const struct order *order,
     return control_resume(place, order->name, order->reason, answer, err);
 }
 
+static int give_drain(struct ops_place *place, const struct order *order,
+                      struct control_answer *answer, struct err *err)
+{
+    return control_drain(place, order->name, order->undo, order->reason, answer, err);
+}
+
 static int give_reload(struct ops_place *place, const struct order *order,
                        struct control_answer *answer, struct err *err)
 {
@@ -117,6 +126,14 @@ void console_resume(void *arg, struct ops_place *place, struct httpd_request *re
     (void)arg;
     (void)until_ms;
     act(place, request, give_resume);
+}
+
+void console_drain(void *arg, struct ops_place *place, struct httpd_request *request,
+                   int64_t until_ms)
+{
+    (void)arg;
+    (void)until_ms;
+    act(place, request, give_drain);
 }
 
 void console_reload(void *arg, struct ops_place *place, struct httpd_request *request,

@@ -1,5 +1,5 @@
 /* What the console orders the fleet to do: jobs for POST targets/{name}/pause and
- * /resume, and reload. Each answers {"consumers","obeyed"}. */
+ * /resume, consumers/{id}/drain, and reload. Each answers {"consumers","obeyed"}. */
 #ifndef CONSUMER_CONSOLE_ACT_H
 #define CONSUMER_CONSOLE_ACT_H
 
@@ -11,6 +11,10 @@ void console_pause(void *arg, struct ops_place *place, struct httpd_request *req
 /* {"reason", "who"} */
 void console_resume(void *arg, struct ops_place *place, struct httpd_request *request,
                     int64_t until_ms);
+/* {"undo", "reason", "who"} */
+void console_drain(void *arg, struct ops_place *place, struct httpd_request *request,
+                   int64_t until_ms);
+/* {"reason", "who"} */
 void console_reload(void *arg, struct ops_place *place, struct httpd_request *request,
                     int64_t until_ms);
 

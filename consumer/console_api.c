@@ -82,6 +82,7 @@ static void serve_console(const struct console_api *api, struct httpd_request *r
     if (guard_lets_act(api->guard)) {
         json_object_array_add(offers, json_object_new_string("redrive"));
         json_object_array_add(offers, json_object_new_string("pause"));
+        json_object_array_add(offers, json_object_new_string("drain"));
     }
     json_object_object_add(doc, "offers", offers);
     reply_json(request, 200, doc);
@@ -120,6 +121,7 @@ static const struct action {
     {"deadletters/redrive", NULL, console_dead_redrive},
     {"targets/", "/pause", console_pause},
     {"targets/", "/resume", console_resume},
+    {"consumers/", "/drain", console_drain},
     {"reload", NULL, console_reload},
 };
 

@@ -230,7 +230,7 @@ function updateConsumer(row, c) {
   });
   set(lanes, 'aria-label', lanesWord(c));
   put(inn, rate(c.in_per_s)); put(out, rate(c.out_per_s)); put(p95, span(c.p95_ms)); put(lag, count(c.lag_events)); put(up, seconds(c.up_s));
-  button(act, offers('drain') && ['running', 'idle'].includes(c.state) && 'drain', () => askDrain(row.item));
+  button(act, offers('drain') && { running: 'drain', idle: 'drain', draining: 'call back', drained: 'call back' }[c.state], () => askDrain(row.item));
 }
 const lanesWord = c => (c.partitions || []).filter(p => p.topic === frame.topic).map(p => p.partition).join(', ') || 'nothing';
 function button(cell, word, act) {
@@ -434,7 +434,7 @@ function askPause(t) {
   const name = t.name, path = 'targets/' + encodeURIComponent(name);
   if (t.state === 'paused') {
     confirmAct({ title: 'Resume ' + clean(name, 60), go: 'Resume', fields: [field('Why', why)],
-      what: () => `${name} is called again by the whole fleet, within a second. What waits for it goes on as its retry topics come due.`,
+      what: () => `${name} is called again by the whole fleet within a second; what waits goes on as its retry topics come due.`,
       cli: () => `sluice-consumer resume ${quote(name)} --reason ${quote(why.value || 'TEXT')}`,
       run: () => act(path + '/resume', { reason: why.value }) });
     return;
@@ -442,16 +442,16 @@ function askPause(t) {
   const time = choice([['0', 'until resumed'], ['600000', '10 minutes'], ['1800000', '30 minutes'], ['7200000', '2 hours']], '1800000');
   const flag = { 600000: ' --for 10m', 1800000: ' --for 30m', 7200000: ' --for 2h' };
   confirmAct({ title: 'Pause ' + clean(name, 60), go: 'Pause', fields: [field('For', time), field('Why', why)],
-    what: () => `The whole fleet stops calling ${name} within a second, ${time.selectedOptions[0].textContent === 'until resumed' ? 'until it is resumed' : 'for ' + time.selectedOptions[0].textContent}. Its units wait in the retry topics; no attempt is spent.`,
+    what: () => `The whole fleet stops calling ${name} within a second, ${time.selectedOptions[0].textContent === 'until resumed' ? 'until it is resumed' : 'for ' + time.selectedOptions[0].textContent}. Its units wait in the retry topics.`,
     cli: () => `sluice-consumer pause ${quote(name)}${flag[time.value] || ''} --reason ${quote(why.value || 'TEXT')}`,
     run: () => act(path + '/pause', { for_ms: Number(time.value), reason: why.value }) });
 }
 function askDrain(c) {
-  const why = h('input', { maxlength: 200, required: true, placeholder: 'node maintenance' });
-  confirmAct({ title: 'Drain ' + clean(c.id, 60), go: 'Drain', fields: [field('Why', why)],
-    what: () => `${c.id} finishes what it has in hand, gives its partitions to the others and takes no more.`,
-    cli: () => `sluice-consumer drain ${quote(c.id)} --reason ${quote(why.value || 'TEXT')}`,
-    run: () => act('consumers/' + encodeURIComponent(c.id) + '/drain', { reason: why.value }) });
+  const why = h('input', { maxlength: 200, required: true, placeholder: 'node maintenance' }), undo = c.state.startsWith('drain');
+  confirmAct({ title: (undo ? 'Call back ' : 'Drain ') + clean(c.id, 60), go: undo ? 'Call back' : 'Drain', fields: [field('Why', why)],
+    what: () => c.id + (undo ? ' joins the group again and takes partitions.' : ' ends what it has in hand, leaves its partitions to the others and takes no more.'),
+    cli: () => `sluice-consumer drain ${quote(c.id)}${undo ? ' --undo' : ''} --reason ${quote(why.value || 'TEXT')}`,
+    run: () => act('consumers/' + encodeURIComponent(c.id) + '/drain', { undo, reason: why.value }) });
 }
 
 // --- the view of an event ---
@@ -475,7 +475,7 @@ async function showEvent(id) {
   $('event-id').value = id;
   put($('event-cli'), 'sluice-consumer trace ' + (id ? quote(id) : 'EVENT_ID'));
   const body = $('event-body');
-  if (!id) { body.replaceChildren(h('p', { class: 'empty' }, 'Give an event’s id, or choose a row of the live deliveries.')); return; }
+  if (!id) { body.replaceChildren(h('p', { class: 'empty' }, 'Give an id, or choose a row of the live deliveries.')); return; }
   body.replaceChildren(h('p', { class: 'empty' }, 'Asking …'));
   try {
     const story = await ask('events/' + encodeURIComponent(id));

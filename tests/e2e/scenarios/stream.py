@@ -185,3 +185,48 @@ def bad_requests(stage):
     stage.wait_done(stage.units(), 40)
     stage.judge()
     stage.stop_all()
+
+
+def target_state(console):
+    return json.loads(console.ask("GET", "/api/v1/fleet")[1])["targets"][0]["state"]
+
+
+@scenario(brokers=("mock",), timeout_s=120)
+def acts(stage):
+    """Who has the token pauses, resumes, drains and reloads; who has not does not; each is audited on the stream."""
+    stage.set_up(partitions=2)
+    worker, = stage.fleet(1)
+    token = os.path.join(stage.folder, "token")
+    with open(token, "w", encoding="utf-8") as f:
+        f.write(TOKEN)
+    console = Console(stage, "--token-file", token)
+    listener = Listener(console.port)
+    right = {"X-Sluice-Action": "1", "Authorization": f"Bearer {TOKEN}"}
+    pause = json.dumps({"for_ms": 600000, "reason": "INC-42", "who": "ann"}).encode()
+    for wrong, status in (({}, 403), ({"X-Sluice-Action": "1"}, 401), ({**right, "Origin": "http://evil.example"}, 403),
+                          ({**right, "Authorization": "Bearer " + TOKEN[:-1]}, 401)):
+        got, text = console.ask("POST", "/api/v1/targets/a/pause", wrong, pause)
+        stage.demand(got == status and '"next"' in text, f"{wrong}: {got} {text}")
+    for path, body, status in (("targets/none/pause", pause, 400), ("targets/a/pause", b"[1", 400), ("targets/a/pause", b"{}", 400),
+                               ("targets/a/resume", b'{"reason":"x"}', 404), ("targets/a/stop", pause, 404),
+                               ("targets/pause", pause, 404)):
+        got, text = console.ask("POST", "/api/v1/" + path, right, body)
+        stage.demand(got == status, f"{path} {body}: {got} instead of {status}: {text}")
+    status, text = console.ask("POST", "/api/v1/targets/a/pause", right, pause)
+    stage.demand(status == 200 and json.loads(text) == {"consumers": 1, "obeyed": 1}, f"pause: {status} {text}")
+    wait_for(lambda: target_state(console) == "paused", 20, "the frame to say that a is paused")
+    notice = listener.until(lambda name, _: name == "notice")[-1][2]
+    stage.demand(notice["kind"] == "pause" and notice["why"] == "INC-42" and "ann" in notice["who"], f"audited: {notice}")
+    status, text = console.ask("POST", "/api/v1/targets/a/resume", right, b'{"reason":"fixed"}')
+    stage.demand(status == 200, f"resume: {status} {text}")
+    status, text = console.ask("POST", "/api/v1/reload", right, b'{"reason":"test"}')
+    stage.demand(status == 200, f"reload: {status} {text}")
+    stage.publish(events(20))
+    stage.wait_done(stage.units(), 40)
+    status, text = console.ask("POST", f"/api/v1/consumers/{worker.name}/drain", right, b'{"reason":"node"}')
+    stage.demand(status == 200, f"drain: {status} {text}")
+    wait_for(lambda: json.loads(console.ask("GET", "/api/v1/fleet")[1])["consumers"][0]["state"] == "drained", 30,
+             "the frame to say that it is drained")
+    status, text = console.ask("POST", f"/api/v1/consumers/{worker.name}/drain", right, b'{"undo":true,"reason":"done"}')
+    stage.demand(status == 200, f"undo: {status} {text}")
+    stage.stop_all()
