@@ -1,9 +1,12 @@
 """The console in a real browser: what it tells of a fleet in trouble, and what it lets do, and whom."""
+import collections
+import json
 import os
 import re
 
 from harness.browser import Browser
-from harness.proc import Child
+from harness.operator import ask
+from harness.proc import Child, wait_for
 from harness.registry import scenario
 from harness.stage import event, events
 
@@ -78,4 +81,36 @@ def tells_of_trouble(stage):
     page.order("until", js="[...document.querySelectorAll('#consumers .st')].some(s => /late|gone/.test(s.textContent))", timeout_ms=40000)
     owners = "[...document.querySelectorAll('#partitions tbody tr')].map(r => r.children[1].textContent)"
     page.order("until", js=f"{owners}.filter(o => o == 'w2' || o == 'w3').length == 6", timeout_ms=60000)
+    stage.demand(not page.order("faults"), f"the page has faults: {page.order('faults')}")
+
+
+@scenario(timeout_s=180)
+def redrives_with_the_token_only(stage):
+    """14 dead letters, by reason; refused without the right token; with it they are sent again at 5/s and triggered once each."""
+    stage.set_up(partitions=3, targets=("a", "b"), rules=[{"path": "/b/", "status": 401}])
+    stage.fleet(2)
+    stage.publish(events(14))
+    stage.wait_drained(60)
+    wait_for(lambda: json.loads(ask(stage, "dlq", "list", "--json")[0])["total"] == 14, 30, "14 dead letters", 0.3)
+    url = console(stage, "--set", "console.read_only=false")
+    page = browser(stage)
+    page.order("open", url=url + "/#/dead")
+    page.order("until", js="document.getElementById('dead-body').textContent.includes('http_401')")
+    look(stage, page, "dead")
+    stage.target.rules()
+    page.order("click", at="#dead-body .panel ~ p button, #dead-body p button")
+    page.order("fill", at="#act-token", value="not the token")
+    page.order("click", at="#act-go")
+    page.order("until", js="!document.getElementById('act-error').hidden")
+    stage.demand(not stage.records(f"{stage.topic}.{stage.group}.retry.1s"), "something was sent without the token")
+    page.order("fill", at="#act-token", value=TOKEN)
+    page.order("shot", path=os.path.join(stage.programs, "pictures", "redrive.png"), whole=False)
+    page.order("click", at="#act-go")
+    page.order("until", js="!document.getElementById('act').open")
+
+    def taken():
+        return collections.Counter(r.key for r in stage.target.requests() if r.path.startswith("/b/") and r.answer == 200)
+    wait_for(lambda: len(taken()) == 14, 60, "14 triggers", 0.3)
+    stage.demand(set(taken().values()) == {1}, f"taken: {taken()}")
+    page.order("until", js="document.getElementById('dead-body').textContent.includes('No dead letters')", timeout_ms=60000)
     stage.demand(not page.order("faults"), f"the page has faults: {page.order('faults')}")
