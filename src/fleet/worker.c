@@ -21,6 +21,7 @@
 #include "base/mem.h"
 #include "base/now.h"
 #include "fleet/lane_thread.h"
+#include "fleet/memory.h"
 #include "fleet/topics.h"
 
 enum {
@@ -30,9 +31,6 @@ enum {
     RETENTION_MS = 500, /* for a warning: the start does not wait longer for it */
     REDIS_LAST_MS = 1000,
     PRODUCER_LAST_MS = 1000,
-    BASE_BYTES = 32 << 20,
-    CALL_BYTES =
-        48 << 10, /* a transfer's buffers in libcurl and what is kept of an answer */
 };
 
 struct worker {
@@ -266,29 +264,17 @@ int worker_find_topics(struct worker *w, int64_t until_ms, struct err *err)
     return rc;
 }
 
-static uint64_t bound_of(const struct worker *w, const struct config *c)
-{
-    uint64_t partitions = (uint64_t)w->topics.partitions;
-    uint64_t share = c->kafka.prefetch_bytes / (partitions ? partitions : 1);
-    share = share < 65536 ? 65536 : share;
-    uint64_t units = (uint64_t)c->batch.size * c->target_count;
-    uint64_t lane =
-        LANE_STACK_BYTES + 4u * LANE_BATCH_BYTES + units * sizeof(struct unit);
-    return BASE_BYTES + partitions * (share + 65536 + lane) +
-           (uint64_t)c->in_flight * CALL_BYTES + FLEET_PRODUCER_BYTES;
-}
-
 void worker_memory(const struct worker *w, uint64_t *bound, uint64_t *limit)
 {
     struct plan *plan = plan_take(w->fleet.plans);
-    *bound = bound_of(w, plan->config);
+    *bound = memory_bound(plan->config, w->topics.partitions);
     *limit = cgroup_memory_limit("/proc/self/cgroup", "/sys/fs/cgroup");
     plan_put(plan);
 }
 
 int worker_reload(struct worker *w, struct config *config, struct err *err)
 {
-    uint64_t bound = bound_of(w, config);
+    uint64_t bound = memory_bound(config, w->topics.partitions);
     uint64_t limit = cgroup_memory_limit("/proc/self/cgroup", "/sys/fs/cgroup");
     if (limit && bound > limit) {
         return err_set(err, -EINVAL,

@@ -1,0 +1,22 @@
+#include "fleet/memory.h"
+
+#include "fleet/lane.h"
+
+enum {
+    BASE_BYTES = 32 << 20,
+    SHARE_MIN_BYTES = 65536, /* of the prefetch, of one partition; and one fetch more */
+    CALL_BYTES =
+        48 << 10, /* a transfer's buffers in libcurl and what is kept of an answer */
+};
+
+uint64_t memory_bound(const struct config *c, int partitions)
+{
+    uint64_t count = (uint64_t)partitions;
+    uint64_t share = c->kafka.prefetch_bytes / (count ? count : 1);
+    share = share < SHARE_MIN_BYTES ? SHARE_MIN_BYTES : share;
+    uint64_t units = (uint64_t)c->batch.size * c->target_count;
+    uint64_t lane =
+        LANE_STACK_BYTES + 4u * LANE_BATCH_BYTES + units * sizeof(struct unit);
+    return BASE_BYTES + count * (share + SHARE_MIN_BYTES + lane) +
+           (uint64_t)c->in_flight * CALL_BYTES + FLEET_PRODUCER_BYTES;
+}
