@@ -17,8 +17,10 @@
 int trace_read(struct ops_place *place, const char *event_id, int64_t until_ms,
                struct json_object **story, struct err *err);
 
-/* The same from chapters as the history writes them (an array), for tests. Pure.
+/* The same from chapters as the history writes them (an array); source: as in the story.
+ * Pure.
  * Returns owned. */
-struct json_object *trace_story(const char *event_id, struct json_object *chapters);
+struct json_object *trace_story(const char *event_id, const char *source,
+                                struct json_object *chapters);
 
 #endif

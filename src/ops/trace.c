@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "fleet/tries.h"
+#include "trace_letters.h"
 
 static struct json_object *list(struct json_object *doc, const char *name)
 {
@@ -61,7 +61,7 @@ static void add_tries(struct json_object *steps, struct json_object *unit,
         put_number(step, "try", before + (int64_t)i + 1);
         put_number(step, "status", json_number_or(one, "/status", 0));
         put_number(step, "took_ms", took_ms);
-        put_text(step, "consumer", consumer);
+        put_text(step, "consumer", json_text_or(one, "/consumer", consumer));
     }
 }
 
@@ -80,35 +80,47 @@ static void add_verdict(struct json_object *steps, struct json_object *unit,
     str_release(&words);
 }
 
-static void add_chapter(struct json_object *steps, struct json_object *chapter)
+/* How it came to its batch. */
+static void add_arrival(struct json_object *steps, struct json_object *chapter,
+                        const char *place)
 {
-    struct str words;
-    str_init(&words);
-    struct json_object *units = list(chapter, "units");
-    bool first_round =
-        length(units) == 0 ||
-        json_number_or(json_object_array_get_idx(units, 0), "/round", 0) == 0;
-    str_addf(&words, "%s[%lld]@%lld", json_text_or(chapter, "/topic", ""),
-             (long long)json_number_or(chapter, "/partition", 0),
-             (long long)json_number_or(chapter, "/offset", 0));
-    add_step(steps, json_number_or(chapter, "/published_ms", 0),
-             first_round ? "published" : "waiting", "", words.data);
-    /* the batch may have been open before this event came */
+    struct json_object *first = json_at(chapter, "/units/0");
+    bool waited = first && json_number_or(first, "/round", 0) > 0;
     int64_t published_ms = json_number_or(chapter, "/published_ms", 0);
     int64_t taken_ms = json_number_or(chapter, "/opened_ms", 0);
+    struct str words;
+    str_init(&words);
+    add_step(steps, published_ms, waited ? "waiting" : "published", "", place);
+    /* the batch may have been open before this event came */
     add_step(steps, taken_ms > published_ms ? taken_ms : published_ms, "taken", "",
              json_text_or(chapter, "/consumer", ""));
-    str_clear(&words);
     str_addf(&words, "batch of %lld, closed by %s",
              (long long)json_number_or(chapter, "/events", 0),
              json_text_or(chapter, "/closed_by", ""));
     add_step(steps, json_number_or(chapter, "/began_ms", 0), "batched", "", words.data);
+    str_release(&words);
+}
+
+static void add_chapter(struct json_object *steps, struct json_object *chapter)
+{
+    struct json_object *units = list(chapter, "units");
+    int64_t seen_ms = json_number_or(chapter, "/seen_ms", 0); /* of a dead letter */
+    struct str place;
+    str_init(&place);
+    str_addf(&place, "%s[%lld]@%lld", json_text_or(chapter, "/topic", ""),
+             (long long)json_number_or(chapter, "/partition", 0),
+             (long long)json_number_or(chapter, "/offset", 0));
+    if (seen_ms) {
+        add_step(steps, seen_ms, "taken", "", place.data);
+    } else {
+        add_arrival(steps, chapter, place.data);
+    }
     for (size_t i = 0; i < length(units); i++) {
         struct json_object *unit = json_object_array_get_idx(units, i);
         add_tries(steps, unit, json_text_or(chapter, "/consumer", ""));
         add_verdict(steps, unit, json_number_or(chapter, "/ended_ms", 0));
     }
-    str_release(&words);
+    str_release(&place);
 }
 
 /* By time; what happened in one millisecond stays in its order. */
@@ -169,10 +181,11 @@ static struct json_object *empty_story(const char *event_id, const char *source)
     return story;
 }
 
-struct json_object *trace_story(const char *event_id, struct json_object *chapters)
+struct json_object *trace_story(const char *event_id, const char *source,
+                                struct json_object *chapters)
 {
     static const char *const about[] = {"/repo", "/app", "/commit"};
-    struct json_object *story = empty_story(event_id, "history");
+    struct json_object *story = empty_story(event_id, source);
     struct json_object *steps = json_object_new_array();
     struct json_object *units = json_object_new_array();
     for (size_t i = 0; i < length(chapters); i++) {
@@ -219,12 +232,17 @@ int trace_read(struct ops_place *place, const char *event_id, int64_t until_ms,
                struct json_object **story, struct err *err)
 {
     struct json_object *chapters = json_object_new_array();
+    const char *source = "history";
     int rc = read_chapters(place, event_id, until_ms, chapters, err);
+    if (rc == 0 && json_object_array_length(chapters) == 0) {
+        source = "dead-letter";
+        rc = trace_letters(place, event_id, until_ms, chapters, err);
+    }
     if (rc == 0 && json_object_array_length(chapters) == 0) {
         rc = err_set(err, -ENOENT, "nothing is known of event %s", event_id);
     }
     if (rc == 0) {
-        *story = trace_story(event_id, chapters);
+        *story = trace_story(event_id, source, chapters);
     }
     json_free(chapters);
     return rc;

@@ -30,7 +30,7 @@ static struct json_object *story_of(const char *text)
 {
     struct json_object *doc;
     assert_int_equal(json_parse(text, strlen(text), &doc, NULL), 0);
-    struct json_object *story = trace_story("e-1", doc);
+    struct json_object *story = trace_story("e-1", "history", doc);
     json_free(doc);
     return story;
 }

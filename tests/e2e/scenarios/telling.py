@@ -73,3 +73,22 @@ def what_the_fleet_rests_on(stage):
     stage.demand(marks("--set", "kafka.topic=nobody.made.this", code=CONFIG)["topic"] == "failed", "a topic that is not there")
     stage.demand(marks("--set", "targets.a.url=http://169.254.169.254/x", code=REFUSED)["target a"] == "failed",
                  "a forbidden address")
+
+
+@scenario(brokers=("real", "mock"), timeout_s=90)
+def a_dead_event_after_redis_was_wiped(stage):
+    """What a dead letter carries in its headers tells its tries, who made them and why it died, without Redis' help."""
+    stage.set_up(partitions=1, rules=[{"path": "/a/", "status": 503}], delays=["1s"],
+                 changes={"targets": {"a": {"retry": {"hold": "1ms", "backoff": "1ms..1ms", "budget": "2s"}}}})
+    stage.fleet(1)
+    stage.publish(events(1))
+    wait_for(lambda: stage.dead(), 40, "the dead letter", 0.3)
+    before = trace(stage, "e-00000")
+    stage.redis.ask("FLUSHALL")
+    story = trace(stage, "e-00000")
+    stage.demand(before["source"] == "history" and story["source"] == "dead-letter", f"sources: {before['source']}, {story['source']}")
+
+    def tries(of):
+        return [(s["status"], s["text"], s["consumer"]) for s in of["steps"] if s["what"] == "try"]
+    stage.demand(tries(story) == tries(before) and len(tries(story)) >= 2, f"{tries(before)}, then {tries(story)}")
+    stage.demand(story["units"][0]["verdict"] == "dead" and story["repo"] == event(0)["repo"], f"units: {story}")
