@@ -209,6 +209,36 @@ static void live__samples_and_says_how_many_were_left_out(void **state)
     tear_down(&f);
 }
 
+/* A burst: what is shown of it fits the bounds of a client that reads. */
+static void live__shows_so_many_notices_at_once(void **state)
+{
+    (void)state;
+    struct fleet f;
+    set_up(&f);
+    struct feed_subscriber *s = look(&f, NULL);
+    free(hear(&f, s, "event: fleet"));
+    redis_server_freeze(&f.server); /* so that all of them come in one turn */
+    static const char json[] = "{\"kind\":\"test\"}";
+    struct redis_command commands[LIVE_NOTICES + 50];
+    for (size_t k = 0; k < sizeof commands / sizeof commands[0]; k++) {
+        commands[k] =
+            (struct redis_command){.args = {"XADD", "sluice:ops:{sluice}:recent", "*",
+                                            "n", json},
+                                   .lens = {4, strlen("sluice:ops:{sluice}:recent"), 1, 1,
+                                            sizeof json - 1},
+                                   .arg_count = 5,
+                                   .deadline_ms = now_ms() + PATIENCE_MS};
+    }
+    redis_send(f.redis, commands, sizeof commands / sizeof commands[0]);
+    redis_server_thaw(&f.server);
+    char *text = hear(&f, s, "more notices");
+    assert_non_null(strstr(text, "\"text\":\"50 more notices\""));
+    assert_int_equal(count(text, "\"kind\":\"test\""), LIVE_NOTICES);
+    free(text);
+    feed_unsubscribe(s);
+    tear_down(&f);
+}
+
 struct frame {
     pthread_mutex_t mu;
     pthread_cond_t cond;
