@@ -124,11 +124,11 @@ static bool obey_orders(struct run *run)
     return orders.known;
 }
 
-/* From debug to error, and round again. */
+/* More and more, down to debug, then errors alone, and round again. */
 static void turn_log_level(void)
 {
     enum log_level next =
-        log_get_level() == LOG_ERROR ? LOG_DEBUG : (enum log_level)(log_get_level() + 1);
+        log_get_level() == LOG_DEBUG ? LOG_ERROR : (enum log_level)(log_get_level() - 1);
     log_set_level(LOG_INFO); /* so that it is said */
     LOG(LOG_INFO, "log level", LS("level", log_level_word(next)), LEND);
     log_set_level(next);
