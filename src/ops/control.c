@@ -223,6 +223,10 @@ static void take_pair(struct control *c, const struct pair *pair, int64_t redis_
         }
         return;
     }
+    if (text_starts(pair->name, "seen:") && strcmp(pair->name + 5, c->id) == 0) {
+        (void)text_parse_int(pair->value, 0, INT64_MAX, &c->obeyed);
+        return;
+    }
     bool pause = text_starts(pair->name, "pause:");
     bool drain = text_starts(pair->name, "drain:") && strcmp(pair->name + 6, c->id) == 0;
     bool reload = strcmp(pair->name, "reload") == 0;
@@ -244,6 +248,7 @@ static void take_pair(struct control *c, const struct pair *pair, int64_t redis_
 static void take(struct control *c, const struct reading *reading, int64_t now)
 {
     c->pause_count = 0;
+    c->obeyed = 0; /* what Redis lost is said again */
     c->orders = (struct control_orders){.number = 0};
     for (size_t i = 0; i < reading->count; i++) {
         take_pair(c, &reading->pairs[i], reading->redis_ms, now);

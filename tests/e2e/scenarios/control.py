@@ -180,6 +180,22 @@ def reload_is_asked_of_the_fleet(stage):
     stage.stop_all()
 
 
+@scenario(brokers=("mock",), timeout_s=120)
+def orders_after_redis_lost_its_memory(stage):
+    """Orders are counted from 1 again: workers that obey one say so, though they said 1 before."""
+    stage.set_up(partitions=2)
+    workers = stage.fleet(2)
+    for _ in range(2):
+        said = order(stage, "pause", "a", "--reason", "INC-44")
+        stage.demand("2 of 2 consumers obeyed" in said, said)
+        stage.redis.ask("FLUSHALL")
+        wait_for(lambda: len(stage.redis.ask("ZRANGE", f"sluice:ops:{{{stage.group}}}:beat-times", "0", "-1")) == 2, 20,
+                 "both to beat again", alive=workers)
+    said = order(stage, "reload", "--wait", "--reason", "INC-44")
+    stage.demand("refused" not in said and "answered" not in said, said)
+    stage.stop_all()
+
+
 @scenario(brokers=BOTH, timeout_s=180)
 def drain_and_back_under_load(stage):
     """`drain --wait`: a consumer ends its batches, leaves and stays; --undo brings it back; each unit is called once."""
