@@ -8,6 +8,7 @@
 #include "reply.h"
 
 enum { LIST_MAX = 500, LIST_DEFAULT = 200, RATE_MAX = 1000 };
+#define RATE_MIN 0.001
 
 /* "6h" (ago) or RFC 3339; NULL or "": 0. */
 static int read_since(const char *text, int64_t *wall_ms, struct err *err)
@@ -66,6 +67,36 @@ void console_dead_list(void *arg, struct ops_place *place, struct httpd_request 
 
 /* --- sending it again --- */
 
+/* A member that is misspelt, of another type or cut would mean more letters than were
+ * meant. */
+static int check_order(struct json_object *body, struct err *err)
+{
+    static const char *const texts[] = {"target", "reason", "event",
+                                        "since",  "why",    "who"};
+    json_object_object_foreach(body, name, value)
+    {
+        enum json_type type = json_object_get_type(value);
+        bool is_text = false;
+        for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+            is_text = is_text || strcmp(name, texts[i]) == 0;
+        }
+        bool good = is_text ? type == json_type_string &&
+                                  json_object_get_string_len(value) < REDRIVER_TEXT_MAX
+                    : strcmp(name, "dry_run") == 0
+                        ? type == json_type_boolean
+                        : strcmp(name, "rate_per_s") == 0 &&
+                              (type == json_type_int || type == json_type_double);
+        if (!good) {
+            return err_set(err, -EINVAL,
+                           "\"%.40s\" is not expected so: target, reason, event, since, "
+                           "why and who are texts of at most %d bytes, rate_per_s is a "
+                           "number, dry_run is true or false",
+                           name, REDRIVER_TEXT_MAX - 1);
+        }
+    }
+    return 0;
+}
+
 static void copy(struct json_object *body, const char *pointer,
                  char text[REDRIVER_TEXT_MAX])
 {
@@ -79,6 +110,9 @@ static int read_order(struct json_object *body, const struct ops_place *place,
     char who[REDRIVER_TEXT_MAX];
     struct json_object *rate = json_at(body, "/rate_per_s");
     memset(order, 0, sizeof *order);
+    if (check_order(body, err)) {
+        return -EINVAL;
+    }
     copy(body, "/target", order->target);
     copy(body, "/reason", order->reason);
     copy(body, "/event", order->event);
@@ -86,9 +120,9 @@ static int read_order(struct json_object *body, const struct ops_place *place,
     copy(body, "/who", who);
     reply_say_who(place, who, order->who, sizeof order->who);
     order->rate_per_s = rate ? json_object_get_double(rate) : REDRIVE_RATE;
-    if (!(order->rate_per_s > 0 && order->rate_per_s <= RATE_MAX)) {
-        return err_set(err, -EINVAL, "rate_per_s: expected a number above 0, at most %d",
-                       RATE_MAX);
+    if (!(order->rate_per_s >= RATE_MIN && order->rate_per_s <= RATE_MAX)) {
+        return err_set(err, -EINVAL, "rate_per_s: expected a number from %g to %d",
+                       RATE_MIN, RATE_MAX);
     }
     return read_since(json_string_at(body, "/since", NULL), &order->since_ms, err);
 }

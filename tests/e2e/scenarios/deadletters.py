@@ -2,14 +2,18 @@
 import collections
 import json
 import os
+import re
 import signal
 import subprocess
+import urllib.error
+import urllib.request
 
-from harness.proc import wait_for
+from harness.proc import Child, wait_for
 from harness.registry import scenario
 from harness.stage import events
 
 REFUSED = {"path": "/b/", "status": 401}
+TOKEN = "token-of-the-letters-test"
 
 
 def ask(stage, *words, code=0, stdin=None):
@@ -33,6 +37,30 @@ def begin(stage, *words):
         child.communicate()
     stage.also(type("Running", (), {"stop": staticmethod(stop)}))
     return child
+
+
+def console(stage):
+    """One that may act, beside the fleet; its address."""
+    worker = next(iter(stage.workers.values()))
+    token = os.path.join(stage.folder, "token")
+    with open(token, "w", encoding="utf-8") as f:
+        f.write(TOKEN)
+    child = Child("console", [stage.consumer, "console", "-c", worker.config_path, "--log-format", "json", "--listen",
+                              "127.0.0.1:0", "--token-file", token], os.path.join(stage.folder, "console.log"))
+    stage.also(type("Console", (), {"stop": staticmethod(child.kill)}))
+    child.wait_log('"msg":"console"')
+    return "http://127.0.0.1:" + re.search(r'"msg":"console".*?"port":(\d+)', child.log()).group(1)
+
+
+def act(url, what, body):
+    """(status, answer) of an action."""
+    request = urllib.request.Request(f"{url}/api/v1/{what}", json.dumps(body).encode(),
+                                     {"authorization": f"Bearer {TOKEN}", "x-sluice-action": "1"})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as e:
+        return e.code, json.load(e)
 
 
 def letters(stage, *filters):
@@ -208,3 +236,19 @@ def exported_letters_are_published_again(stage):
     out = subprocess.run([stage.consumer, "explain", "-", "-c", stage.workers["w1"].config_path], input=record,
                          capture_output=True, text=True, timeout=60)
     stage.demand(out.returncode == 0 and "e-0000" in out.stdout, f"explain: {out.stdout[-200:]} {out.stderr[-200:]}")
+
+
+@scenario(brokers=("mock",), timeout_s=120)
+def a_vague_redrive_is_refused(stage):
+    """The console's API: a filter that is misspelt, of the wrong type or too long sends nothing, rather than everything."""
+    die(stage, 3)
+    url = console(stage)
+    bad = ({"targt": "b"}, {"target": 5}, {"target": ["b"]}, {"reason": None}, {"reason": "x" * 300}, {"dry_run": "false"},
+           {"rate_per_s": "5"}, {"rate_per_s": 1e-300}, {"limit": 1})
+    for body in bad:
+        status, said = act(url, "deadletters/redrive", body)
+        stage.demand(status == 400, f"{body} is answered {status} {said}")
+    status, said = act(url, "deadletters/redrive", {"target": "b", "dry_run": True, "rate_per_s": 5})
+    stage.demand(status == 200 and said["fit"] == 3, f"{status} {said}")
+    stage.demand(not redriven(stage), "something was sent")
+    stage.stop_all()
