@@ -9,6 +9,7 @@ struct body {
     pthread_mutex_t mu;
     pthread_cond_t cond;
     struct str waiting;
+    const char *late; /* comes while pull runs, after it looked */
     bool endless;
     bool ended;
     size_t pulled;
@@ -35,10 +36,18 @@ static ssize_t pull(void *arg, char *out, size_t max)
         free(rest);
         n = (ssize_t)part;
     }
+    const char *late = n == 0 ? b->late : NULL;
+    if (late) {
+        str_add(&b->waiting, late);
+        b->late = NULL;
+    }
     b->pulls++;
     b->pulled += n > 0 ? (size_t)n : 0;
     pthread_cond_broadcast(&b->cond);
     pthread_mutex_unlock(&b->mu);
+    if (late) {
+        httpd_stream_wake(b->request);
+    }
     return n;
 }
 
@@ -197,6 +206,23 @@ static void httpd_stream__loses_no_wake_up(void **state)
     give("<end>");
     char *answer = hear_until(fd, "<end>");
     assert_has(answer, "<end>");
+    free(answer);
+    close(fd);
+    stop(&s);
+}
+
+static void httpd_stream__keeps_a_wake_up_that_comes_while_pull_runs(void **state)
+{
+    (void)state;
+    struct server s;
+    int fd = start(&s, get);
+    await_body(&body.pulls, 1);
+    pthread_mutex_lock(&body.mu);
+    body.late = "late";
+    pthread_mutex_unlock(&body.mu);
+    httpd_stream_wake(body.request);
+    char *answer = hear_until(fd, "late");
+    assert_has(answer, "late");
     free(answer);
     close(fd);
     stop(&s);
