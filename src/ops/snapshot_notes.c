@@ -458,8 +458,10 @@ void snapshot_notes(struct json_object *frame, const struct fleet_beats *beats)
     struct notes notes = {.list = json_object_new_array()};
     struct str text;
     int64_t consumers = 0; /* live */
+    int64_t drained = 0;   /* of them */
     for (size_t i = 0; i < beats->count; i++) {
         consumers += beats->items[i].live;
+        drained += beats->items[i].live && strcmp(beats->items[i].state, "drained") == 0;
     }
     if (!known(frame, "/redis/known")) {
         note_redis(&notes, frame);
@@ -470,6 +472,10 @@ void snapshot_notes(struct json_object *frame, const struct fleet_beats *beats)
         note(&notes, LEVEL_BAD, "",
              "no consumer was heard of for a while; look at their logs",
              "no consumer was heard of for a while");
+    } else if (drained == consumers) {
+        note(&notes, LEVEL_BAD, "",
+             "every consumer is drained → sluice-consumer drain --all --undo",
+             "every consumer is drained");
     }
     if (beats->unread > 0) {
         note(&notes, LEVEL_WARN, "",

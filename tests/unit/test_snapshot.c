@@ -165,6 +165,24 @@ static void snapshot__when_all_are_late_nothing_is_known_to_be_delivered(void **
     tear_down();
 }
 
+static void snapshot__when_all_are_drained_nothing_is_delivered(void **state)
+{
+    (void)state;
+    struct made drained = usual;
+    set_up();
+    drained.state = "drained";
+    drained.first = drained.end = 0;
+    add_beat("c-1", 0, &drained);
+    make();
+    assert_string_equal(text("/verdict/text"),
+                        "Not delivering: every consumer is drained, lag not known");
+    assert_string_equal(level_of_note("", "sluice-consumer drain --all --undo"), "bad");
+    add_beat("c-2", 0, &usual);
+    make();
+    assert_string_equal(level_of_note("", "every consumer is drained"), "none");
+    tear_down();
+}
+
 static void snapshot__partitions_that_nobody_speaks_of_have_no_owner(void **state)
 {
     (void)state;
