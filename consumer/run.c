@@ -17,6 +17,7 @@
 #include "notify.h"
 #include "ops/audit.h"
 #include "ops/control.h"
+#include "ops/faults.h"
 #include "ops/heartbeat.h"
 #include "ops/history.h"
 #include "reload.h"
@@ -174,10 +175,29 @@ static void close_memory(void)
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 }
 
+/* fault  what `help` knows it by, or NULL. */
+static int refused_for(const struct err *err, int code, const char *fault)
+{
+    if (!fault) {
+        LOG(LOG_ERROR, "cannot go on", LS("why", err->text), LI("exit_code", code), LEND);
+        return code;
+    }
+    char more[64];
+    snprintf(more, sizeof more, "sluice-consumer help %s", fault);
+    LOG(LOG_ERROR, "cannot go on", LS("why", err->text), LI("exit_code", code),
+        LS("more", more), LEND);
+    return code;
+}
+
 static int refused(const struct err *err, int code)
 {
-    LOG(LOG_ERROR, "cannot go on", LS("why", err->text), LI("exit_code", code), LEND);
-    return code;
+    return refused_for(err, code, NULL);
+}
+
+/* Of what worker_find_topics and worker_check say. */
+static const char *fault_of(int rc)
+{
+    return rc == -ENOENT ? FAULT_NO_TOPIC : rc == -EPIPE ? FAULT_FENCED : NULL;
 }
 
 static int code_for(int rc)
@@ -199,13 +219,13 @@ static int wait_for_broker(struct run *run)
             return 0;
         }
         if (rc != -ETIMEDOUT && rc != -EIO) {
-            return refused(&err, code_for(rc));
+            return refused_for(&err, code_for(rc), fault_of(rc));
         }
         LOG(LOG_WARN, "waiting for Kafka", LS("brokers", run->config->kafka.brokers),
             LS("why", err.text), LEND);
         code = worker_check(run->worker, &err);
         if (code) {
-            return refused(&err, code);
+            return refused_for(&err, code, fault_of(err.code));
         }
         obey_orders(run);
         if (obey_signal(run, TURN_MS)) {
@@ -303,7 +323,7 @@ static int look_after(struct run *run)
         struct err err = ERR_INIT;
         int code = worker_check(run->worker, &err);
         if (code) {
-            return refused(&err, code);
+            return refused_for(&err, code, fault_of(err.code));
         }
         obey_orders(run);
         code = step_drain(run);
