@@ -109,6 +109,11 @@ static void say_json(const struct redrive_plan *plan, const struct redrive_resul
 static void say_plan(const struct redriving *r, const struct redrive_plan *plan)
 {
     struct str text;
+    if (plan->fit == 0 && plan->unfit_count == 0) {
+        fprintf(stderr, "no dead letter matches; what there is: "
+                        "sluice-consumer dlq list --group-by reason\n");
+        return;
+    }
     char *topic = config_redrive_topic(r->place->config);
     str_init(&text);
     dlq_add_count(&text, plan->fit);
