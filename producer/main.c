@@ -50,7 +50,7 @@ static const struct command commands[] = {
      .words_max = 1,
      .summary = "Publish an event from flags or the CI environment, or JSON lines",
      .details =
-         "Inside GitHub Actions, GitLab CI, Jenkins, Tekton (see producer/ci.c) and "
+         "Inside GitHub Actions, GitLab CI, Jenkins, Tekton and "
          "other "
          "CI with CI=true\nand CI_COMMIT_SHA the fields come from the environment; flags "
          "win. Without --id the id is\nderived from repo, commit, pipeline and run, so "

@@ -182,8 +182,9 @@ int validate_run(const struct command_line *line)
         return rc;
     }
     if (v.faults > 0 || !flag_is_set(line, "quiet")) {
-        fprintf(stderr, "%ld events, %ld faults, %ld that no consumer would act on\n",
-                v.events, v.faults, v.skipped);
+        fprintf(stderr, "%ld event%s, %ld fault%s, %ld that no consumer would act on\n",
+                v.events, v.events == 1 ? "" : "s", v.faults, v.faults == 1 ? "" : "s",
+                v.skipped);
     }
     return v.faults > 0 ? EXIT_DATA : 0;
 }

@@ -109,7 +109,7 @@ expect 66 'nowhere.jsonl' produce publish --print nowhere.jsonl
 expect 65 'events.jsonl:4: /commit must be a string' produce validate events.jsonl
 also 'events.jsonl:6: the document cannot be read'
 expect 65 '"line":4,"pointer":"/commit"' produce validate --json events.jsonl
-expect 0 '1 events, 0 faults' from one.jsonl validate
+expect 0 '1 event, 0 faults' from one.jsonl validate
 printf '{\n  "id": "1",\n  "branch": 7\n}\n' >pretty.json
 expect 65 'pretty.json:1: /branch must be a string' produce validate one.jsonl pretty.json
 echo '{"id":"4","outcome":"failed"}' >failed.json
