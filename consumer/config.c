@@ -60,22 +60,65 @@ int config_schema_run(const struct command_line *line)
 
 enum { DIFF_PATIENCE_MS = 3000 };
 
-/* Say of each consumer whether it runs this configuration. Returns how many do not. */
-static size_t print_differences(struct json_object *consumers, const char *hash)
+/* Each consumer that is there, and whether it runs this configuration. Returns owned.
+ * differ  out: how many do not. */
+static struct json_object *compare(struct json_object *consumers, const char *hash,
+                                   size_t *differ)
 {
-    size_t others = 0;
+    struct json_object *list = json_object_new_array();
+    *differ = 0;
     for (size_t i = 0; consumers && i < json_object_array_length(consumers); i++) {
         struct json_object *consumer = json_object_array_get_idx(consumers, i);
+        if (strcmp(json_text_or(consumer, "/state", ""), "gone") == 0) {
+            continue;
+        }
         const char *theirs = json_text_or(consumer, "/config_hash", "");
         bool same = strcmp(theirs, hash) == 0;
-        struct str id;
-        str_init(&id);
-        str_add_plain(&id, json_text_or(consumer, "/id", "?"));
-        printf("%s %s  %s\n", same ? "=" : "≠", id.data, theirs[0] ? theirs : "unknown");
-        str_release(&id);
-        others += !same;
+        struct json_object *o = json_object_new_object();
+        json_object_object_add(o, "id",
+                               json_object_new_string(
+                                   json_text_or(consumer, "/id", "?")));
+        json_object_object_add(o, "config_hash", json_object_new_string(theirs));
+        json_object_object_add(o, "same", json_object_new_boolean(same));
+        json_object_array_add(list, o);
+        *differ += !same;
     }
-    return others;
+    return list;
+}
+
+static void print_differences(struct json_object *list, const char *hash, size_t differ)
+{
+    size_t n = json_object_array_length(list);
+    struct str id;
+    str_init(&id);
+    printf("this configuration: %s\n", hash);
+    for (size_t i = 0; i < n; i++) {
+        struct json_object *o = json_object_array_get_idx(list, i);
+        const char *theirs = json_text_or(o, "/config_hash", "");
+        str_clear(&id);
+        str_add_plain(&id, json_text_or(o, "/id", "?"));
+        printf("%s %s  %s\n", strcmp(theirs, hash) == 0 ? "=" : "≠", id.data,
+               theirs[0] ? theirs : "unknown");
+    }
+    if (n == 0) {
+        printf("no consumer runs\n");
+    }
+    if (differ > 0) {
+        printf("%zu differ%s  → sluice-consumer reload --wait\n", differ,
+               differ == 1 ? "s" : "");
+    }
+    str_release(&id);
+}
+
+static void print_differences_json(struct json_object *list, const char *hash)
+{
+    struct json_object *root = json_object_new_object();
+    json_object_object_add(root, "schema",
+                           json_object_new_string("sluice.config-diff/1"));
+    json_object_object_add(root, "config_hash", json_object_new_string(hash));
+    json_object_object_add(root, "consumers", json_object_get(list));
+    command_print_json(root);
+    json_free(root);
 }
 
 int config_diff_run(const struct command_line *line)
@@ -96,12 +139,15 @@ int config_diff_run(const struct command_line *line)
                 json_text_or(frame, "/redis/why", "Redis does not answer"));
         code = EXIT_UNAVAILABLE;
     } else {
-        printf("this configuration: %s\n", hash);
-        size_t others = print_differences(json_at(frame, "/consumers"), hash);
-        if (others > 0) {
-            printf("%zu differ  → sluice-consumer reload --wait\n", others);
+        size_t differ;
+        struct json_object *list = compare(json_at(frame, "/consumers"), hash, &differ);
+        if (flag_is_set(line, "json")) {
+            print_differences_json(list, hash);
+        } else {
+            print_differences(list, hash, differ);
         }
-        code = others > 0 ? EXIT_NO : 0;
+        json_free(list);
+        code = differ > 0 ? EXIT_NO : 0;
     }
     json_free(frame);
     command_close(config, &place);

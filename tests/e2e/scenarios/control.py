@@ -1,4 +1,5 @@
 """What operators ask of a fleet that works: another configuration, a pause, a drain."""
+import json
 import os
 import signal
 import subprocess
@@ -103,6 +104,12 @@ def reload_rotates_a_secret(stage):
 
 # --- orders ---
 
+def who_is_same(stage):
+    """By `config diff`: does each consumer run what w1 has on disk? w2 never does, its header is another."""
+    said = json.loads(order(stage, "config", "diff", "--json", code=1))
+    return {consumer["id"]: consumer["same"] for consumer in said["consumers"]}
+
+
 def order(stage, *words, code=0):
     """One operator's command, asked where w1 is configured, once each worker has said that it is there. Returns what
     it said."""
@@ -168,10 +175,13 @@ def reload_is_asked_of_the_fleet(stage):
     workers = stage.fleet(2)
     workers[0].write(to_yaml(stage.config("w1", targets={"a": {"timeout": "4s"}})))
     workers[1].write(to_yaml(stage.config("w2", in_flight=3)))
+    differ = who_is_same(stage)
+    stage.demand(differ == {"w1": False, "w2": False}, f"before the reload config diff says {differ}")
     said = order(stage, "reload", "--wait", "--reason", "INC-43", code=1)
     stage.demand("1 target changed" in said, said)
     stage.demand("in_flight changed: restart to change it" in said, said)
     stage.note(said.strip().replace("\n", "; "))
+    wait_for(lambda: who_is_same(stage) == {"w1": True, "w2": False}, 20, "config diff to see w1's reload", alive=workers)
     workers[1].write(to_yaml(stage.config("w2", targets={"a": {"timeout": "4s"}})))
     order(stage, "reload", "--wait")
     stage.publish(events(20))
