@@ -142,6 +142,20 @@ static void sort_steps(struct json_object *steps)
     }
 }
 
+/* Of an event that died twice, the second letter tells the first one's tries again. */
+static void drop_told_twice(struct json_object *steps)
+{
+    for (size_t i = json_object_array_length(steps); i > 1; i--) {
+        struct json_object *step = json_object_array_get_idx(steps, i - 1);
+        for (size_t k = 0; k < i - 1; k++) {
+            if (json_object_equal(step, json_object_array_get_idx(steps, k))) {
+                json_object_array_del_idx(steps, i - 1, 1);
+                break;
+            }
+        }
+    }
+}
+
 /* --- how it stands with each target --- */
 
 static struct json_object *unit_of(struct json_object *units, const char *target)
@@ -199,6 +213,7 @@ struct json_object *trace_story(const char *event_id, const char *source,
         }
     }
     sort_steps(steps);
+    drop_told_twice(steps);
     json_object_object_add(story, "steps", steps);
     json_object_object_add(story, "units", units);
     return story;

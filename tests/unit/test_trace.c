@@ -91,6 +91,30 @@ static void trace__a_duplicate_does_not_undo_a_trigger(void **state)
     json_free(story);
 }
 
+static void trace__tells_a_try_once_though_two_letters_have_it(void **state)
+{
+    (void)state;
+    struct json_object *story =
+        story_of("[{\"seen_ms\":100,\"units\":[{\"target\":\"a\",\"verdict\":\"dead\","
+                 "\"attempts\":1,"
+                 "\"tries\":[{\"at_ms\":110,\"took_ms\":1,\"status\":401}]}]},"
+                 "{\"seen_ms\":200,\"units\":[{\"target\":\"a\",\"verdict\":\"dead\","
+                 "\"attempts\":2,"
+                 "\"tries\":[{\"at_ms\":110,\"took_ms\":1,\"status\":401},"
+                 "{\"at_ms\":210,\"took_ms\":1,\"status\":401}]}]}]");
+    struct json_object *steps = json_at(story, "/steps");
+    int64_t tries = 0;
+    for (size_t i = 0; i < json_object_array_length(steps); i++) {
+        struct json_object *step = json_object_array_get_idx(steps, i);
+        if (strcmp(json_string_at(step, "/what", NULL), "try") == 0) {
+            tries++;
+            assert_int_equal(json_object_get_int64(json_at(step, "/try")), tries);
+        }
+    }
+    assert_int_equal(tries, 2);
+    json_free(story);
+}
+
 static void trace__survives_chapters_it_does_not_understand(void **state)
 {
     (void)state;
