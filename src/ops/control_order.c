@@ -108,6 +108,32 @@ static void count_obeyed(void *arg, const char *id, struct json_object *doc)
     count->obeyed += seen_by(count->view, id) >= count->number;
 }
 
+/* Who was killed has not taken back what it said: what is of consumers that even the
+ * heartbeats have forgotten goes. One that lives says it again. */
+static void forget_gone(struct ops_place *place, const struct view *view)
+{
+    struct str key;
+    str_init(&key);
+    ops_key(place->config, "control", &key);
+    struct redis_command command =
+        redis_words(now_ms() + ASK_MS, true, "HDEL", key.data, NULL);
+    const struct redis_value *control = &view->values[CONTROL];
+    for (size_t i = 0; i + 1 < control->count; i += 2) {
+        const struct redis_value *name = &control->items[i];
+        bool said = name->text && (text_starts(name->text, "seen:") ||
+                                   text_starts(name->text, "reloaded:"));
+        if (said && command.arg_count < REDIS_ARGS_MAX &&
+            !redis_value_field(&view->values[TIMES], strchr(name->text, ':') + 1)) {
+            command.args[command.arg_count] = name->text;
+            command.lens[command.arg_count++] = name->len;
+        }
+    }
+    if (command.arg_count > 2) {
+        redis_send(place->redis, &command, 1);
+    }
+    str_release(&key);
+}
+
 /* Until every worker has seen the order, or the patience is over. */
 static int await_obeyed(struct ops_place *place, struct control_answer *answer,
                         struct err *err)
@@ -122,6 +148,9 @@ static int await_obeyed(struct ops_place *place, struct control_answer *answer,
         if (rc == 0) {
             answer->consumers = each_alive(&view, count_obeyed, &count);
             answer->obeyed = count.obeyed;
+            if (answer->obeyed >= answer->consumers) {
+                forget_gone(place, &view);
+            }
         }
         view_release(&view);
     } while (rc == 0 && answer->obeyed < answer->consumers && now_ms() < until_ms &&

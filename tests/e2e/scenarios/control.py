@@ -206,6 +206,23 @@ def orders_after_redis_lost_its_memory(stage):
     stage.stop_all()
 
 
+@scenario(brokers=("mock",), timeout_s=90)
+def the_dead_are_forgotten(stage):
+    """What killed consumers have said does not stay in Redis for ever; what the living say does."""
+    stage.set_up(partitions=2)
+    stage.fleet(1)
+    key = f"sluice:ops:{{{stage.group}}}:control"
+    for n in range(40):
+        stage.redis.ask("HSET", key, f"seen:gone-{n}", "7", f"reloaded:gone-{n}", "{}")
+    order(stage, "pause", "a", "--reason", "INC-45")
+    order(stage, "resume", "a")
+    fields = stage.redis.ask("HKEYS", key)
+    stage.demand(sum("gone" in f for f in fields) < 80 and "seen:w1" in fields, f"fields: {fields}")
+    wait_for(lambda: order(stage, "pause", "a", "--reason", "INC-45")
+             and not [f for f in stage.redis.ask("HKEYS", key) if "gone" in f], 40, "all of them to be forgotten")
+    stage.stop_all()
+
+
 @scenario(brokers=BOTH, timeout_s=180)
 def drain_and_back_under_load(stage):
     """`drain --wait`: a consumer ends its batches, leaves and stays; --undo brings it back; each unit is called once."""
