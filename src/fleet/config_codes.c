@@ -139,7 +139,13 @@ void config_report_add(struct config_report *report, enum config_severity severi
         size_t room = report->count == 0 ? 1 : report->count * 2;
         report->items = mem_resize(report->items, room * sizeof report->items[0]);
     }
-    struct config_issue *issue = &report->items[report->count++];
+    /* by place: strverscmp takes sluice.yaml:9:3 before sluice.yaml:10:3 */
+    size_t at = report->count++;
+    while (at > 0 && strverscmp(report->items[at - 1].where, where) > 0) {
+        report->items[at] = report->items[at - 1];
+        at--;
+    }
+    struct config_issue *issue = &report->items[at];
     issue->severity = severity;
     snprintf(issue->code, sizeof issue->code, "%s", code);
     snprintf(issue->where, sizeof issue->where, "%s", where);

@@ -125,6 +125,20 @@ static void config__all_faults_are_named_in_one_pass(void **state)
     done(NULL);
 }
 
+static void config__faults_come_by_their_place(void **state)
+{
+    (void)state;
+    /* each found by a check of its own: of limits, of the URL, of the value */
+    static const char *const places[] = {":3:", ":4:", ":12:"};
+    assert_null(load("targets:\n  t:\n    url: \"https://${event.x}/\"\n"
+                     "    limits: [nope]\n\n\n\n\n\n\n\nbatch: {size: 0}\n"));
+    assert_int_equal(report.count, 3);
+    for (size_t i = 0; i < 3; i++) {
+        assert_non_null(strstr(report.items[i].where, places[i]));
+    }
+    done(NULL);
+}
+
 static void config__names_of_retry_topics_must_fit(void **state)
 {
     (void)state;
