@@ -101,6 +101,7 @@ static void say_json(const struct redrive_plan *plan, const struct redrive_resul
     put_number(doc, "sent", result->sent);
     put_number(doc, "triggered", result->triggered);
     put_number(doc, "dead_again", result->dead_again);
+    put_number(doc, "too_large", result->too_large);
     put_number(doc, "waiting", result->waiting);
     dlq_print_json(doc, false);
     json_free(doc);
@@ -148,6 +149,13 @@ static int say_end(struct redriving *r, const struct redrive_plan *plan,
         printf("%lld triggered, %lld dead again, %lld waiting for another try    (%s)\n",
                (long long)result->triggered, (long long)result->dead_again,
                (long long)result->waiting, result->id);
+    }
+    if (rc == 0 && result->too_large) {
+        fprintf(
+            stderr,
+            "%lld too large to be sent again: they stay; see max.message.bytes of the "
+            "redrive topic\n",
+            (long long)result->too_large);
     }
     if (rc == 0 && result->dead_again) {
         fprintf(stderr, "what died again: %s dlq list --redrive %s\n", program,

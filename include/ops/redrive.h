@@ -44,8 +44,9 @@ int redrive_plan(struct ops_place *place, const struct redrive_options *options,
 /* What became of the units that were sent. */
 struct redrive_result {
     char id[TASK_ID_MAX];
-    int64_t sent;  /* in all, also before it was resumed */
-    int64_t total; /* of the plan */
+    int64_t sent;      /* in all, also before it was resumed */
+    int64_t total;     /* of the plan */
+    int64_t too_large; /* for the redrive topic, with their new headers: not sent */
     bool complete;
     int64_t triggered;
     int64_t dead_again;

@@ -172,6 +172,7 @@ struct sending {
     const struct redrive_plan *plan;
     struct task *task;
     struct follow *follow;
+    int64_t too_large;
     struct err *err;
     int rc;
 };
@@ -183,6 +184,15 @@ static int note(struct sending *s, const struct letter *letter)
                                    letter->target, letter->reason};
     snprintf(text, sizeof text, "redriven %s", task_id(s->task));
     return deadletters_handle(s->place, &one, 1, text, s->err);
+}
+
+/* Too large with the headers it gets: those behind it must not wait for it. */
+static bool leave_out(struct sending *s)
+{
+    *s->err = (struct err)ERR_INIT;
+    s->rc = 0;
+    s->too_large++;
+    return true;
 }
 
 static bool send_letter(void *arg, struct letter *letter, const char *handled)
@@ -217,6 +227,9 @@ static bool send_letter(void *arg, struct letter *letter, const char *handled)
         return false;
     }
     s->rc = task_send(s->task, &unit, s->options->rate_per_s, s->err);
+    if (s->rc == -EINVAL) {
+        return leave_out(s);
+    }
     if (s->rc) {
         return false;
     }
@@ -289,6 +302,7 @@ static int work(struct ops_place *place, const struct redrive_options *options,
                               send_letter, &s, err);
     rc = rc ? rc : s.rc;
     result->sent = task_sent(task);
+    result->too_large = s.too_large;
     result->complete = rc == 0;
     task_end(task, rc == 0);
     tell(place, options, result);

@@ -10,7 +10,7 @@ import urllib.request
 
 from harness.proc import Child, wait_for
 from harness.registry import scenario
-from harness.stage import events
+from harness.stage import event, events
 
 REFUSED = {"path": "/b/", "status": 401}
 TOKEN = "token-of-the-letters-test"
@@ -251,4 +251,18 @@ def a_vague_redrive_is_refused(stage):
     status, said = act(url, "deadletters/redrive", {"target": "b", "dry_run": True, "rate_per_s": 5})
     stage.demand(status == 200 and said["fit"] == 3, f"{status} {said}")
     stage.demand(not redriven(stage), "something was sent")
+    stage.stop_all()
+
+
+@scenario(brokers=("mock",), timeout_s=90)
+def a_letter_too_large_is_left_alone(stage):
+    """One that may not be sent with its new headers does not keep those behind it from being sent."""
+    stage.set_up(partitions=1, targets=("a", "b"), rules=[REFUSED], delays=["2s", "4s"])
+    stage.fleet(1)
+    stage.publish([event(0), event(1, note="n" * 5000), event(2)])
+    stage.wait_drained(60)
+    wait_for(lambda: letters(stage)["total"] == 3, 30, "3 dead letters", 0.3)
+    out, said = ask(stage, "dlq", "redrive", "--target", "b", "--yes", "--json", "-X", "message.max.bytes=4000")
+    stage.demand(json.loads(out)["sent"] == 2 and "too large" in said, f"{out} {said}")
+    stage.demand(letters(stage, "--event", "e-00001")["total"] == 1, "the large one is not listed any more")
     stage.stop_all()
