@@ -185,13 +185,15 @@ static void add_value(struct str *line, const struct log_field *f)
     }
 }
 
-/* What ECS has a name of its own for. */
+/* What ECS has a name of its own for; "host" and "error" are objects there. */
 static const char *key_of(const char *key)
 {
-    static const char *const renamed[][2] = {{"trace_id", "trace.id"},
-                                             {"span_id", "span.id"},
-                                             {"event_id", "event.id"}};
-    for (size_t i = 0; logger.format == LOG_ECS && i < 3; i++) {
+    static const char *const renamed[][2] = {
+        {"trace_id", "trace.id"},   {"span_id", "span.id"},     {"event_id", "event.id"},
+        {"host", "server.address"}, {"error", "error.message"},
+    };
+    size_t n = logger.format == LOG_ECS ? sizeof renamed / sizeof renamed[0] : 0;
+    for (size_t i = 0; i < n; i++) {
         if (strcmp(key, renamed[i][0]) == 0) {
             return renamed[i][1];
         }

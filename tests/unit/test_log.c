@@ -107,13 +107,14 @@ static void log__ecs_renames_what_it_has_names_for(void **state)
 {
     (void)state;
     struct capture c = capture_begin(LOG_INFO, LOG_ECS, NULL);
-    LOG(LOG_ERROR, "failed", LS("trace_id", "4bf9"), LS("topic", "ci"), LEND);
+    LOG(LOG_ERROR, "failed", LS("trace_id", "4bf9"), LS("topic", "ci"), LS("host", "::1"),
+        LS("error", "gone"), LEND);
     char *out = capture_end(&c);
     assert_memory_equal(out, "{\"@timestamp\":\"20", 17);
-    assert_string_equal(
-        strstr(out, "Z\","),
-        "Z\",\"log.level\":\"error\",\"ecs.version\":\"8.11.0\","
-        "\"message\":\"failed\",\"trace.id\":\"4bf9\",\"topic\":\"ci\"}\n");
+    assert_string_equal(strstr(out, "Z\","),
+                        "Z\",\"log.level\":\"error\",\"ecs.version\":\"8.11.0\","
+                        "\"message\":\"failed\",\"trace.id\":\"4bf9\",\"topic\":\"ci\","
+                        "\"server.address\":\"::1\",\"error.message\":\"gone\"}\n");
     free(out);
 }
 
