@@ -295,6 +295,7 @@ static void say_json(const struct replaying *r, const struct replay_plan *plan,
     put(doc, "triggered", result->triggered);
     put(doc, "dead", result->dead);
     put(doc, "waiting", result->waiting);
+    put(doc, "too_large", result->too_large);
     dlq_print_json(doc, false);
     json_free(doc);
 }
@@ -315,6 +316,12 @@ static int say_end(struct replaying *r, const struct replay_plan *plan,
         printf("%lld triggered, %lld dead, %lld waiting for a try    (%s)\n",
                (long long)result->triggered, (long long)result->dead,
                (long long)result->waiting, result->id);
+    }
+    if (rc == 0 && result->too_large) {
+        fprintf(stderr,
+                "%lld too large to be sent again; see max.message.bytes of the redrive "
+                "topic\n",
+                (long long)result->too_large);
     }
     if (rc == 0) {
         return 0;

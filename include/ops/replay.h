@@ -63,6 +63,7 @@ struct replay_result {
     char id[TASK_ID_MAX];
     int64_t sent;
     int64_t total;
+    int64_t too_large; /* for the redrive topic, with their new headers: not sent */
     bool complete;
     int64_t triggered;
     int64_t dead;

@@ -304,6 +304,7 @@ struct sending {
     struct follow *follow;
     int64_t total;
     struct err *err;
+    int64_t too_large;
 };
 
 /* The identity the ledger will know the unit by. */
@@ -341,6 +342,11 @@ static int send_unit(void *arg, const struct source_event *event, const char *ta
         return task_keep(s->task, s->err);
     }
     int rc = task_send(s->task, &unit, s->options->rate_per_s, s->err);
+    if (rc == -EINVAL) { /* with its new headers: those behind it must not wait for it */
+        *s->err = (struct err)ERR_INIT;
+        s->too_large++;
+        return task_keep(s->task, s->err);
+    }
     if (rc == 0) {
         follow_unit(s, event, target);
         if (s->options->progress) {
@@ -369,13 +375,15 @@ static int work(struct ops_place *place, const struct replay_options *options,
 {
     struct sending s = {options,    place->config->kafka.topic,
                         task,       follow_new(place),
-                        plan->send, err};
+                        plan->send, err,
+                        0};
     struct follow_counts counts = {0};
     struct err unseen = ERR_INIT;
     snprintf(result->id, sizeof result->id, "%s", task_id(task));
     result->total = plan->send;
     int rc = walk(place, options, plan, NULL, send_unit, &s, err);
     result->sent = task_sent(task);
+    result->too_large = s.too_large;
     result->complete = rc == 0;
     task_end(task, rc == 0);
     tell(place, options, result);

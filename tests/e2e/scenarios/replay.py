@@ -7,7 +7,7 @@ import signal
 
 from harness.proc import wait_for
 from harness.registry import scenario
-from harness.stage import events
+from harness.stage import event, events
 
 from .deadletters import ask, begin, moved
 
@@ -139,3 +139,18 @@ def replay_where_there_is_no_time_index(stage):
     stage.demand("cannot look up offsets by time" in said and "--from p" in said, f"it says {said}")
     seen = plan(stage, "--from", "p0@0")
     stage.demand(seen["already_triggered"] == seen["units"] > 0, f"by place: {seen}")
+
+
+@scenario(timeout_s=90)
+def replay_passes_what_is_too_large(stage):
+    """An event that may not be sent with its new headers does not keep those behind it from being sent."""
+    stage.set_up(partitions=1, delays=["2s", "4s"])
+    stage.fleet(1)
+    stage.publish([event(0), event(1, note="n" * 5000), event(2)])
+    stage.wait_done(stage.units())
+    stage.wait_drained(60)
+    out, said = ask(stage, "replay", "--json", "--since", "1h", "--into", "topic", "--resend-delivered", "--yes", "-X",
+                    "message.max.bytes=4000")
+    done = json.loads(out)
+    stage.demand((done["sent"], done["too_large"]) == (2, 1) and "too large" in said, f"{out} {said}")
+    stage.stop_all()
