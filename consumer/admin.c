@@ -16,6 +16,7 @@
 enum {
     PORT_TRIES = 100,
     CONNECTIONS_MAX = 64,
+    PER_ADDRESS_MAX = 48, /* so that a probe from elsewhere finds a place */
     BODY_MAX = 4096,
     STREAM_CLIENTS_MAX = 32, /* of the connections */
     STREAM_RING_BYTES = 2 << 20,
@@ -177,6 +178,7 @@ static int start_listening(struct admin *admin, const char *listen, struct err *
                                     .port = (int)port,
                                     .port_tries = port ? PORT_TRIES : 0,
                                     .connections_max = CONNECTIONS_MAX,
+                                    .per_address_max = PER_ADDRESS_MAX,
                                     .body_max = BODY_MAX,
                                     .idle_timeout_s = IDLE_TIMEOUT_S,
                                     .threads = 1,

@@ -24,9 +24,10 @@ struct httpd_options {
     int port;            /* 0: any free one */
     int port_tries;      /* when taken, try so many following ports; 0: none */
     int connections_max;
-    size_t body_max;    /* larger requests get 413 */
-    int idle_timeout_s; /* 0: none */
-    int threads;        /* 1: one loop; more: a pool (mock-cd under load) */
+    int per_address_max; /* of them, from one address; 0: all. More are closed */
+    size_t body_max;     /* larger requests get 413 */
+    int idle_timeout_s;  /* 0: none */
+    int threads;         /* 1: one loop; more: a pool (mock-cd under load) */
     /* On a loop thread; must not block. Decides now or leaves it to any thread. */
     void (*handle)(void *arg, struct httpd_request *request);
     /* The peer left (or shut down its sending side) or the server stops before the

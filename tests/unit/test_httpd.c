@@ -232,6 +232,45 @@ static void httpd__lets_go_of_one_that_left_before_its_turn(void **state)
     server_stop(&s);
 }
 
+static int dial_from(int port, const char *address)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    struct sockaddr_in from = {.sin_family = AF_INET};
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_int_equal(inet_pton(AF_INET, address, &from.sin_addr), 1);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&from, sizeof from), 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof at), 0);
+    return fd;
+}
+
+static void httpd__one_address_cannot_take_every_place(void **state)
+{
+    (void)state;
+    enum { PER_ADDRESS = 3 };
+    struct server s;
+    server_init(&s, reply_hello);
+    struct httpd_options options = options_of(&s);
+    options.per_address_max = PER_ADDRESS;
+    s.httpd = httpd_start(&options, NULL);
+    int crowd[PER_ADDRESS + 1];
+    for (int i = 0; i <= PER_ADDRESS; i++) {
+        crowd[i] = dial(httpd_port(s.httpd));
+    }
+    char byte;
+    assert_true(recv(crowd[PER_ADDRESS], &byte, 1, 0) <= 0); /* closed at once */
+    int other = dial_from(httpd_port(s.httpd), "127.0.0.2");
+    say(other, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    char *answer = hear_until(other, "hello");
+    assert_has(answer, "HTTP/1.1 202 ");
+    free(answer);
+    close(other);
+    for (int i = 0; i <= PER_ADDRESS; i++) {
+        close(crowd[i]);
+    }
+    server_stop(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
