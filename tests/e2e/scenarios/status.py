@@ -33,7 +33,8 @@ def wait_healthy(stage, timeout_s=20):
 
     def healthy():
         seen.update(frame(stage))
-        return seen["verdict"]["level"] == "ok"
+        # the lag of a partition is known some seconds after it was assigned
+        return seen["verdict"]["level"] == "ok" and seen["totals"]["lag_events"] is not None
     try:
         wait_for(healthy, timeout_s, "the fleet to be healthy")
     except Failure as e:
