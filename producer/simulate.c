@@ -8,12 +8,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "base/now.h"
 #include "cluster.h"
 #include "commands.h"
 #include "dice.h"
 #include "flags.h"
 #include "generator.h"
+#include "latency.h"
 #include "wire/crypto.h"
 
 const struct flag simulate_flags[] = {
@@ -63,6 +65,7 @@ struct simulation {
     uint64_t broken;
     atomic_ullong acked;
     atomic_ullong failed;
+    struct latency latency;       /* producer's thread, read when all has ended */
     atomic_int first_rc;          /* of the first that failed */
     char first_why[ERR_TEXT_MAX]; /* written by whoever set first_rc, read when all has
                                      ended */
@@ -158,20 +161,26 @@ static void say_summary(struct simulation *sim)
     unsigned long long acked = atomic_load(&sim->acked);
     unsigned long long failed = atomic_load(&sim->failed);
     double rate = seconds > 0 ? (double)sim->sent / seconds : 0;
+    long long p50 = latency_quantile(&sim->latency, 0.5);
+    long long p95 = latency_quantile(&sim->latency, 0.95);
+    long long p99 = latency_quantile(&sim->latency, 0.99);
     if (flag_is_set(sim->line, "json")) {
         printf("{\"topic\":\"%s\",\"published\":%llu,\"acked\":%llu,\"failed\":%llu,"
-               "\"bad\":%llu,\"seconds\":%.3f,\"rate\":%.3f,\"seed\":%llu,"
+               "\"bad\":%llu,\"seconds\":%.3f,\"rate\":%.3f,\"ack_p50_ms\":%lld,"
+               "\"ack_p95_ms\":%lld,\"ack_p99_ms\":%lld,\"seed\":%llu,"
                "\"run_id\":\"%s\"}\n",
                sim->cluster.topic, (unsigned long long)sim->sent, acked, failed,
-               (unsigned long long)sim->broken, seconds, rate,
+               (unsigned long long)sim->broken, seconds, rate, p50, p95, p99,
                (unsigned long long)sim->generator.seed, sim->generator.run);
         return;
     }
     printf("published %llu · acknowledged %llu · failed %llu · broken on purpose %llu · "
            "%.1f/s over %.1f s\n"
+           "acknowledged after: p50 %lld ms · p95 %lld ms · p99 %lld ms\n"
            "the same again: --seed %llu --run-id %s\n",
            (unsigned long long)sim->sent, acked, failed, (unsigned long long)sim->broken,
-           rate, seconds, (unsigned long long)sim->generator.seed, sim->generator.run);
+           rate, seconds, p50, p95, p99, (unsigned long long)sim->generator.seed,
+           sim->generator.run);
 }
 
 /* --- sending --- */
@@ -188,20 +197,34 @@ static bool wait_until(struct simulation *sim, int64_t until_ms)
     return sigtimedwait(&sim->signals, NULL, &left) < 0;
 }
 
-static void on_sent(void *arg, int rc, int partition, int64_t offset, const char *why)
+/* A record on its way. */
+struct ticket {
+    struct simulation *sim;
+    int64_t sent_ms;
+};
+
+static void note_failure(struct simulation *sim, int rc, const char *why)
 {
-    (void)partition;
-    (void)offset;
-    struct simulation *sim = arg;
     int none = 0;
-    if (rc == 0) {
-        atomic_fetch_add(&sim->acked, 1);
-        return;
-    }
     if (atomic_compare_exchange_strong(&sim->first_rc, &none, rc)) {
         snprintf(sim->first_why, sizeof sim->first_why, "%s", why);
     }
     atomic_fetch_add(&sim->failed, 1);
+}
+
+static void on_sent(void *arg, int rc, int partition, int64_t offset, const char *why)
+{
+    (void)partition;
+    (void)offset;
+    struct ticket *ticket = arg;
+    struct simulation *sim = ticket->sim;
+    if (rc == 0) {
+        atomic_fetch_add(&sim->acked, 1);
+        latency_add(&sim->latency, now_ms() - ticket->sent_ms);
+    } else {
+        note_failure(sim, rc, why);
+    }
+    free(ticket);
 }
 
 /* Returns false when it is time to stop. */
@@ -214,15 +237,19 @@ static bool send_one(struct simulation *sim)
         generator_make(&sim->generator, sim->sent, now_wall_ms(), &record, &kind);
     const struct kafka_message message = record_message(&record, sim->cluster.topic);
     struct err err = ERR_INIT;
-    int rc = kafka_send(sim->producer, &message, on_sent, sim, &err);
+    struct ticket *ticket = mem_alloc(sizeof *ticket);
+    *ticket = (struct ticket){sim, now_ms()};
+    int rc = kafka_send(sim->producer, &message, on_sent, ticket, &err);
     bool go_on = true;
     while (rc == -EAGAIN && go_on) {
         go_on = wait_until(sim, now_ms() + PAUSE_MS);
-        rc = kafka_send(sim->producer, &message, on_sent, sim, &err);
+        ticket->sent_ms = now_ms();
+        rc = kafka_send(sim->producer, &message, on_sent, ticket, &err);
     }
     sim->sent++;
     if (rc != 0) {
-        on_sent(sim, rc, 0, 0, err.text);
+        note_failure(sim, rc, err.text);
+        free(ticket);
     }
     record_release(&record);
     return go_on;
