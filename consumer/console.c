@@ -15,6 +15,7 @@
 #include "stream.h"
 
 enum {
+    PORT_TRIES = 100,
     CONNECTIONS_MAX = 256,
     CLIENTS_MAX = 224, /* of them may listen; the rest is for asking */
     RING_BYTES = 4 << 20,
@@ -84,6 +85,7 @@ static int start_serving(struct console *c, const char *listen, struct err *err)
     char *host = mem_strndup(listen, (size_t)(colon - listen));
     const struct httpd_options options = {.address = host,
                                           .port = (int)port,
+                                          .port_tries = port ? PORT_TRIES : 0,
                                           .connections_max = CONNECTIONS_MAX,
                                           .body_max = BODY_MAX,
                                           .idle_timeout_s = IDLE_TIMEOUT_S,
@@ -92,6 +94,10 @@ static int start_serving(struct console *c, const char *listen, struct err *err)
                                           .arg = c};
     c->httpd = httpd_start(&options, err);
     if (c->httpd) {
+        if (port && httpd_port(c->httpd) != port) {
+            LOG(LOG_WARN, "console.listen is taken, here is the next free port",
+                LI("taken", port), LEND);
+        }
         LOG(LOG_INFO, "console", LS("host", host), LI("port", httpd_port(c->httpd)),
             LS("acts",
                guard_lets_act(c->guard) ? "yes, with the token" : "no, read-only"),

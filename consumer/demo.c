@@ -139,6 +139,13 @@ static enum happened wait_for(struct demo *d, bool (*is_so)(const struct demo *d
     }
 }
 
+/* One the consumers stand on, or that looks at them. */
+static bool is_side_part(const struct demo *d, const struct child *child)
+{
+    return child == d->broker || child == d->redis_server || child == d->target ||
+           child == d->console;
+}
+
 /* Sum up a part that ended and should not have. Returns the exit code. */
 static int part_ended(struct demo *d)
 {
@@ -150,14 +157,13 @@ static int part_ended(struct demo *d)
     demo_complain(d, child, how.data);
     if (code == EXIT_USAGE) {
         fprintf(stderr, "try: %s help demo\n", d->program);
-    } else if (child == d->broker || child == d->redis_server || child == d->target) {
+    } else if (is_side_part(d, child)) {
         fprintf(stderr, "The demo cannot go on without it; start it again.\n");
     } else {
         fprintf(stderr, "This should not happen; please report it with these lines.\n");
     }
     str_release(&how);
-    bool worker =
-        child != d->broker && child != d->redis_server && child != d->target && code != 0;
+    bool worker = !is_side_part(d, child) && code != 0;
     return code == EXIT_USAGE ? EXIT_USAGE : worker ? EXIT_BUG : EXIT_UNAVAILABLE;
 }
 
@@ -194,6 +200,11 @@ static bool broker_listens(const struct demo *d)
 static bool target_listens(const struct demo *d)
 {
     return d->target_port > 0;
+}
+
+static bool console_listens(const struct demo *d)
+{
+    return d->console_port > 0;
 }
 
 static bool group_is_whole(const struct demo *d)
@@ -243,6 +254,12 @@ static int start_all(struct demo *d)
     }
     enum happened what = wait_for(d, group_is_whole, now_ms() + GROUP_START_MS);
     code = explain(d, what, slowest_consumer(d), "has not joined the group");
+    code = code ? code : demo_start_console(d);
+    if (code) {
+        return code;
+    }
+    code = explain(d, wait_for(d, console_listens, now_ms() + PART_START_MS), d->console,
+                   "does not say where it listens");
     if (code) {
         return code;
     }
@@ -330,12 +347,14 @@ static int end_well(struct demo *d)
 
 static bool parts_are_gone(const struct demo *d)
 {
-    return d->redis_server->ended && d->target->ended && d->broker->ended;
+    return d->console->ended && d->redis_server->ended && d->target->ended &&
+           d->broker->ended;
 }
 
 /* Nobody needs them any more; what does not go is killed by children_release. */
 static void end_parts(struct demo *d)
 {
+    child_end(d->console, SIGTERM);
     child_end(d->target, SIGTERM);
     child_end(d->redis_server, SIGTERM);
     child_end(d->broker,

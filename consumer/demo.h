@@ -73,10 +73,12 @@ struct demo {
     struct child *broker;
     struct child *redis_server;
     struct child *target;
+    struct child *console;
     struct child *load; /* simulate */
     struct demo_consumer consumers[DEMO_CONSUMERS_MAX];
     char bootstrap[256]; /* "": not said yet */
     int target_port;     /* 0: not said yet */
+    int console_port;    /* likewise */
     /* what happened */
     int signals; /* that told us to stop */
     int signal_number;
@@ -102,6 +104,7 @@ int demo_start_broker(struct demo *d);
 int demo_start_redis(struct demo *d);
 int demo_start_target(struct demo *d);
 int demo_start_consumers(struct demo *d); /* all at once, with the configuration */
+int demo_start_console(struct demo *d);   /* after them: it reads their configuration */
 int demo_start_load(struct demo *d);
 
 /* Does Redis take connections? */

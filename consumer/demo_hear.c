@@ -159,7 +159,7 @@ static void said(void *arg, struct child *child, const char *line)
         hear_broker(d, line);
         return;
     }
-    if ((consumer < 0 && child != d->target && child != d->load) ||
+    if ((consumer < 0 && child != d->target && child != d->console && child != d->load) ||
         json_parse(line, strlen(line), &doc, NULL) != 0) {
         return; /* kept as its last line */
     }
@@ -168,6 +168,8 @@ static void said(void *arg, struct child *child, const char *line)
     } else if (child == d->load) {
         struct json_object *acked = json_at(doc, "/acked");
         d->books.outside.acknowledged = acked ? json_object_get_int64(acked) : 0;
+    } else if (child == d->console) {
+        d->console_port = d->console_port ? d->console_port : int_at(doc, "/port");
     } else if (d->target_port == 0) {
         d->target_port = int_at(doc, "/port");
     }

@@ -293,6 +293,13 @@ int demo_start_consumers(struct demo *d)
     return code;
 }
 
+int demo_start_console(struct demo *d)
+{
+    const char *const argv[] = {d->self, "console", "-c", d->config_path, NULL};
+    d->console = start(d, "console", argv, NULL);
+    return d->console ? 0 : EXIT_UNAVAILABLE;
+}
+
 /* --- the load --- */
 
 int demo_start_load(struct demo *d)

@@ -226,7 +226,8 @@ void demo_show_places(struct demo *d)
                             : "   ",
                d->consumers[i].child->name, d->consumers[i].port);
     }
-    printf("\nConfig:     %s\n", d->config_path);
+    printf("\nConsole:    http://127.0.0.1:%d\n", d->console_port);
+    printf("Config:     %s\n", d->config_path);
     show_box(d);
     show_hints(d);
     printf("\nPublishing %s of %d apps%s%s; Ctrl-C ends it.\n", d->flags.rate,
