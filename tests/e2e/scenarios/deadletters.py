@@ -8,59 +8,13 @@ import subprocess
 import urllib.error
 import urllib.request
 
+from harness.operator import ask, begin
 from harness.proc import Child, wait_for
 from harness.registry import scenario
 from harness.stage import event, events
 
 REFUSED = {"path": "/b/", "status": 401}
 TOKEN = "token-of-the-letters-test"
-
-
-def ask(stage, *words, code=0, stdin=None):
-    """Run an operator's command against the stage; (stdout, stderr)."""
-    worker = next(iter(stage.workers.values()))
-    out = subprocess.run([stage.consumer, *words, "-c", worker.config_path], capture_output=True, text=True, timeout=90,
-                         stdin=stdin or subprocess.DEVNULL)
-    stage.demand(out.returncode == code,
-                 f"{' '.join(words)}: exit code {out.returncode}, not {code}: {(out.stderr or out.stdout)[-300:]}")
-    return out.stdout, out.stderr
-
-
-def begin(stage, *words):
-    """The same, left running."""
-    worker = next(iter(stage.workers.values()))
-    child = subprocess.Popen([stage.consumer, *words, "-c", worker.config_path], stdout=subprocess.PIPE,
-                             stderr=subprocess.STDOUT, text=True, stdin=subprocess.DEVNULL)
-
-    def stop():
-        child.kill()
-        child.communicate()
-    stage.also(type("Running", (), {"stop": staticmethod(stop)}))
-    return child
-
-
-def console(stage):
-    """One that may act, beside the fleet; its address."""
-    worker = next(iter(stage.workers.values()))
-    token = os.path.join(stage.folder, "token")
-    with open(token, "w", encoding="utf-8") as f:
-        f.write(TOKEN)
-    child = Child("console", [stage.consumer, "console", "-c", worker.config_path, "--log-format", "json", "--listen",
-                              "127.0.0.1:0", "--token-file", token], os.path.join(stage.folder, "console.log"))
-    stage.also(type("Console", (), {"stop": staticmethod(child.kill)}))
-    child.wait_log('"msg":"console"')
-    return "http://127.0.0.1:" + re.search(r'"msg":"console".*?"port":(\d+)', child.log()).group(1)
-
-
-def act(url, what, body):
-    """(status, answer) of an action."""
-    request = urllib.request.Request(f"{url}/api/v1/{what}", json.dumps(body).encode(),
-                                     {"authorization": f"Bearer {TOKEN}", "x-sluice-action": "1"})
-    try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return answer.status, json.load(answer)
-    except urllib.error.HTTPError as e:
-        return e.code, json.load(e)
 
 
 def letters(stage, *filters):

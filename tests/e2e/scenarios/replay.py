@@ -5,11 +5,12 @@ import json
 import os
 import signal
 
+from harness.operator import ask, begin
 from harness.proc import wait_for
 from harness.registry import scenario
 from harness.stage import event, events
 
-from .deadletters import ask, begin, moved
+from .deadletters import moved
 
 
 def wall(stage):
