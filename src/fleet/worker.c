@@ -536,7 +536,9 @@ static int leave(struct worker *w, int64_t drain_ms, bool *all)
             LEND);
         code = EXIT_AGAIN;
     }
+    MUST(pthread_mutex_lock(&w->mu));
     w->consumer = NULL;
+    MUST(pthread_mutex_unlock(&w->mu));
     return code;
 }
 
