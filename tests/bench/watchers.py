@@ -20,6 +20,20 @@ class Console(Child):
                          os.path.join(folder, "console.log"))
         wait_for(lambda: "msg" in self.log(), 10, "the console to say that it listens", alive=[self])
 
+    def cost_of_visits(self, clients, seconds):
+        """CPU seconds a second, while so many polls a second come, each on a connection of its own, as from curl."""
+        ask = ASK["poll"].replace(b"Host: a\r\n", b"Host: a\r\nConnection: close\r\n")
+        begin, asked = Process(self.pid), 0
+        while time.monotonic() < begin.at + seconds:
+            with socket.create_connection(("127.0.0.1", self.port)) as s:
+                s.sendall(ask)
+                while s.recv(1 << 18):
+                    pass
+            asked += 1
+            time.sleep(max(0.0, begin.at + asked / clients - time.monotonic()))
+        end = Process(self.pid)
+        return (end.cpu_s - begin.cpu_s) / (end.at - begin.at)
+
     def cost(self, way, clients, seconds):
         """CPU seconds a second, while so many clients get a frame each second. Connections are kept."""
         selector = selectors.DefaultSelector()
