@@ -17,6 +17,30 @@ REFUSED = {"path": "/b/", "status": 401}
 TOKEN = "token-of-the-letters-test"
 
 
+def console(stage):
+    """One that may act, beside the fleet; its address."""
+    worker = next(iter(stage.workers.values()))
+    token = os.path.join(stage.folder, "token")
+    with open(token, "w", encoding="utf-8") as f:
+        f.write(TOKEN)
+    child = Child("console", [stage.consumer, "console", "-c", worker.config_path, "--log-format", "json", "--listen",
+                              "127.0.0.1:0", "--token-file", token], os.path.join(stage.folder, "console.log"))
+    stage.also(type("Console", (), {"stop": staticmethod(child.kill)}))
+    child.wait_log('"msg":"console"')
+    return "http://127.0.0.1:" + re.search(r'"msg":"console".*?"port":(\d+)', child.log()).group(1)
+
+
+def act(url, what, body):
+    """(status, answer) of an action."""
+    request = urllib.request.Request(f"{url}/api/v1/{what}", json.dumps(body).encode(),
+                                     {"authorization": f"Bearer {TOKEN}", "x-sluice-action": "1"})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as e:
+        return e.code, json.load(e)
+
+
 def letters(stage, *filters):
     return json.loads(ask(stage, "dlq", "list", "--json", *filters)[0])
 
