@@ -76,11 +76,6 @@ static int read_options(struct redriving *r)
 
 /* --- telling --- */
 
-static void put_number(struct json_object *doc, const char *name, int64_t number)
-{
-    json_object_object_add(doc, name, json_object_new_int64(number));
-}
-
 static void say_json(const struct redrive_plan *plan, const struct redrive_result *result,
                      const char *state)
 {
@@ -92,17 +87,17 @@ static void say_json(const struct redrive_plan *plan, const struct redrive_resul
     if (plan) {
         struct json_object *left = json_object_new_object();
         for (size_t i = 0; i < plan->unfit_count; i++) {
-            put_number(left, plan->unfit[i].why, plan->unfit[i].count);
+            json_put_number(left, plan->unfit[i].why, plan->unfit[i].count);
         }
-        put_number(doc, "matched", plan->matched);
+        json_put_number(doc, "matched", plan->matched);
         json_object_object_add(doc, "left_alone", left);
     }
-    put_number(doc, "total", plan ? plan->fit : result->total);
-    put_number(doc, "sent", result->sent);
-    put_number(doc, "triggered", result->triggered);
-    put_number(doc, "dead_again", result->dead_again);
-    put_number(doc, "too_large", result->too_large);
-    put_number(doc, "waiting", result->waiting);
+    json_put_number(doc, "total", plan ? plan->fit : result->total);
+    json_put_number(doc, "sent", result->sent);
+    json_put_number(doc, "triggered", result->triggered);
+    json_put_number(doc, "dead_again", result->dead_again);
+    json_put_number(doc, "too_large", result->too_large);
+    json_put_number(doc, "waiting", result->waiting);
     dlq_print_json(doc, false);
     json_free(doc);
 }

@@ -116,22 +116,17 @@ int redriver_go(struct redriver *r, const struct redriver_order *order,
     return free ? 0 : err_set(err, -EAGAIN, "this console redrives already");
 }
 
-static void put_number(struct json_object *doc, const char *name, int64_t number)
-{
-    json_object_object_add(doc, name, json_object_new_int64(number));
-}
-
 struct json_object *redriver_show(struct redriver *r)
 {
     struct json_object *doc = json_object_new_object();
     MUST(pthread_mutex_lock(&r->mu));
     json_object_object_add(doc, "running", json_object_new_boolean(r->running));
     json_object_object_add(doc, "id", json_object_new_string(r->result.id));
-    put_number(doc, "done", r->done);
-    put_number(doc, "total", r->total);
-    put_number(doc, "triggered", r->result.triggered);
-    put_number(doc, "dead_again", r->result.dead_again);
-    put_number(doc, "waiting", r->result.waiting);
+    json_put_number(doc, "done", r->done);
+    json_put_number(doc, "total", r->total);
+    json_put_number(doc, "triggered", r->result.triggered);
+    json_put_number(doc, "dead_again", r->result.dead_again);
+    json_put_number(doc, "waiting", r->result.waiting);
     json_object_object_add(doc, "error", json_object_new_string(r->err.text));
     MUST(pthread_mutex_unlock(&r->mu));
     return doc;

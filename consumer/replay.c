@@ -241,11 +241,6 @@ static void say_totals(const struct replaying *r, const struct replay_plan *plan
 
 /* --- as JSON --- */
 
-static void put(struct json_object *doc, const char *name, int64_t number)
-{
-    json_object_object_add(doc, name, json_object_new_int64(number));
-}
-
 static void put_word(struct json_object *doc, const char *name, const char *text)
 {
     json_object_object_add(doc, name,
@@ -257,13 +252,13 @@ static struct json_object *table_json(const struct replay_plan *plan)
     struct json_object *list = json_object_new_array();
     for (int i = 0; i < plan->partitions; i++) {
         struct json_object *row = json_object_new_object();
-        put(row, "partition", i);
+        json_put_number(row, "partition", i);
         json_object_object_add(row, "now",
                                plan->now[i] == KAFKA_NO_OFFSET
                                    ? NULL
                                    : json_object_new_int64(plan->now[i]));
-        put(row, "from", plan->from[i]);
-        put(row, "to", plan->to[i]);
+        json_put_number(row, "from", plan->from[i]);
+        json_put_number(row, "to", plan->to[i]);
         json_object_array_add(list, row);
     }
     return list;
@@ -280,22 +275,22 @@ static void say_json(const struct replaying *r, const struct replay_plan *plan,
     if (plan) {
         put_word(doc, "group", r->place->config->kafka.group);
         put_word(doc, "group_state", plan->group.state);
-        put(doc, "members", (int64_t)plan->group.count);
+        json_put_number(doc, "members", (int64_t)plan->group.count);
         json_object_object_add(doc, "partitions", table_json(plan));
-        put(doc, "events", plan->events);
-        put(doc, "skipped", plan->skipped);
-        put(doc, "unreadable", plan->unreadable);
-        put(doc, "units", plan->units);
-        put(doc, "already_triggered", plan->triggered);
-        put(doc, "already_waiting", plan->waiting);
-        put(doc, "already_dead", plan->dead);
+        json_put_number(doc, "events", plan->events);
+        json_put_number(doc, "skipped", plan->skipped);
+        json_put_number(doc, "unreadable", plan->unreadable);
+        json_put_number(doc, "units", plan->units);
+        json_put_number(doc, "already_triggered", plan->triggered);
+        json_put_number(doc, "already_waiting", plan->waiting);
+        json_put_number(doc, "already_dead", plan->dead);
     }
-    put(doc, "would_send", plan ? plan->send : result->total);
-    put(doc, "sent", result->sent);
-    put(doc, "triggered", result->triggered);
-    put(doc, "dead", result->dead);
-    put(doc, "waiting", result->waiting);
-    put(doc, "too_large", result->too_large);
+    json_put_number(doc, "would_send", plan ? plan->send : result->total);
+    json_put_number(doc, "sent", result->sent);
+    json_put_number(doc, "triggered", result->triggered);
+    json_put_number(doc, "dead", result->dead);
+    json_put_number(doc, "waiting", result->waiting);
+    json_put_number(doc, "too_large", result->too_large);
     dlq_print_json(doc, false);
     json_free(doc);
 }

@@ -64,6 +64,10 @@ const char *json_string_at(struct json_object *doc, const char *pointer, size_t 
  * or NULL. */
 char *json_text_at(struct json_object *doc, const char *pointer);
 
+/* Add a member: a number, or a text unless it is NULL or empty. */
+void json_put_number(struct json_object *doc, const char *name, int64_t number);
+void json_put_text(struct json_object *doc, const char *name, const char *text);
+
 /* What stands at a pointer, or this when there is no such number or text there. The text
  * is borrowed. */
 int64_t json_number_or(struct json_object *doc, const char *pointer, int64_t otherwise);

@@ -143,11 +143,6 @@ static void put_text(struct json_object *doc, const char *name, const char *text
     json_object_object_add(doc, name, value);
 }
 
-static void put_number(struct json_object *doc, const char *name, int64_t number)
-{
-    json_object_object_add(doc, name, json_object_new_int64(number));
-}
-
 static void put_time(struct json_object *doc, const char *name, int64_t wall_ms)
 {
     char text[NOW_TEXT_MAX];
@@ -217,8 +212,8 @@ static struct json_object *origin_json(const struct letter *l)
 {
     struct json_object *doc = json_object_new_object();
     put_text(doc, "topic", l->origin_topic);
-    put_number(doc, "partition", l->origin_partition);
-    put_number(doc, "offset", l->origin_offset);
+    json_put_number(doc, "partition", l->origin_partition);
+    json_put_number(doc, "offset", l->origin_offset);
     return doc;
 }
 
@@ -226,10 +221,10 @@ struct json_object *letter_summary(const struct letter *l)
 {
     struct json_object *doc = json_object_new_object();
     const struct kafka_record *r = l->record;
-    put_number(doc, "partition", l->partition);
-    put_number(doc, "offset", r->offset);
+    json_put_number(doc, "partition", l->partition);
+    json_put_number(doc, "offset", r->offset);
     put_time(doc, "at", l->at_ms);
-    put_number(doc, "at_ms", l->at_ms);
+    json_put_number(doc, "at_ms", l->at_ms);
     put_text(doc, "event", l->id);
     put_text(doc, "repo", l->event.fields[EVENT_REPO]);
     put_text(doc, "app", l->event.fields[EVENT_APP]);
@@ -237,13 +232,13 @@ struct json_object *letter_summary(const struct letter *l)
     put_text(doc, "target", l->target);
     put_text(doc, "reason", l->foreign ? "foreign" : l->reason);
     put_text(doc, "detail", l->detail);
-    put_number(doc, "attempts", l->attempts);
+    json_put_number(doc, "attempts", l->attempts);
     put_time(doc, "first_seen", l->first_seen_ms);
     json_object_object_add(doc, "origin", l->foreign ? NULL : origin_json(l));
     put_text(doc, "cut", l->cut);
     put_text(doc, "redrive", l->redrive);
     put_text(doc, "redrive_of", l->redrive_of);
-    put_number(doc, "redrives", l->redrives);
+    json_put_number(doc, "redrives", l->redrives);
     put_text(doc, "unreadable", l->outcome == EVENT_OK ? NULL : l->why.text);
     return doc;
 }

@@ -20,18 +20,6 @@ static size_t length(struct json_object *array)
     return array ? json_object_array_length(array) : 0;
 }
 
-static void put_text(struct json_object *doc, const char *name, const char *value)
-{
-    if (value && value[0]) {
-        json_object_object_add(doc, name, json_object_new_string(value));
-    }
-}
-
-static void put_number(struct json_object *doc, const char *name, int64_t value)
-{
-    json_object_object_add(doc, name, json_object_new_int64(value));
-}
-
 /* --- steps --- */
 
 static struct json_object *add_step(struct json_object *steps, int64_t at_ms,
@@ -39,10 +27,10 @@ static struct json_object *add_step(struct json_object *steps, int64_t at_ms,
                                     const char *words)
 {
     struct json_object *step = json_object_new_object();
-    put_number(step, "at_ms", at_ms);
-    put_text(step, "what", what);
-    put_text(step, "target", target);
-    put_text(step, "text", words);
+    json_put_number(step, "at_ms", at_ms);
+    json_put_text(step, "what", what);
+    json_put_text(step, "target", target);
+    json_put_text(step, "text", words);
     json_object_array_add(steps, step);
     return step;
 }
@@ -58,10 +46,10 @@ static void add_tries(struct json_object *steps, struct json_object *unit,
         struct json_object *step =
             add_step(steps, json_number_or(one, "/at_ms", 0) + took_ms, "try",
                      json_text_or(unit, "/target", ""), json_text_or(one, "/reason", ""));
-        put_number(step, "try", before + (int64_t)i + 1);
-        put_number(step, "status", json_number_or(one, "/status", 0));
-        put_number(step, "took_ms", took_ms);
-        put_text(step, "consumer", json_text_or(one, "/consumer", consumer));
+        json_put_number(step, "try", before + (int64_t)i + 1);
+        json_put_number(step, "status", json_number_or(one, "/status", 0));
+        json_put_number(step, "took_ms", took_ms);
+        json_put_text(step, "consumer", json_text_or(one, "/consumer", consumer));
     }
 }
 
@@ -167,7 +155,7 @@ static struct json_object *unit_of(struct json_object *units, const char *target
         }
     }
     struct json_object *unit = json_object_new_object();
-    put_text(unit, "target", target);
+    json_put_text(unit, "target", target);
     json_object_array_add(units, unit);
     return unit;
 }
@@ -181,17 +169,17 @@ static void note_unit(struct json_object *units, struct json_object *from)
         return;
     }
     json_object_object_del(unit, "reason");
-    put_text(unit, "verdict", json_text_or(from, "/verdict", ""));
-    put_text(unit, "reason", json_text_or(from, "/reason", ""));
-    put_number(unit, "attempts", json_number_or(from, "/attempts", 0));
+    json_put_text(unit, "verdict", json_text_or(from, "/verdict", ""));
+    json_put_text(unit, "reason", json_text_or(from, "/reason", ""));
+    json_put_number(unit, "attempts", json_number_or(from, "/attempts", 0));
 }
 
 static struct json_object *empty_story(const char *event_id, const char *source)
 {
     struct json_object *story = json_object_new_object();
-    put_text(story, "schema", "sluice.trace/1");
-    put_text(story, "event", event_id);
-    put_text(story, "source", source);
+    json_put_text(story, "schema", "sluice.trace/1");
+    json_put_text(story, "event", event_id);
+    json_put_text(story, "source", source);
     return story;
 }
 
@@ -205,7 +193,7 @@ struct json_object *trace_story(const char *event_id, const char *source,
     for (size_t i = 0; i < length(chapters); i++) {
         struct json_object *chapter = json_object_array_get_idx(chapters, i);
         for (size_t k = 0; k < sizeof about / sizeof about[0]; k++) {
-            put_text(story, about[k] + 1, json_text_or(chapter, about[k], ""));
+            json_put_text(story, about[k] + 1, json_text_or(chapter, about[k], ""));
         }
         add_chapter(steps, chapter);
         for (size_t k = 0; k < length(list(chapter, "units")); k++) {

@@ -8,18 +8,6 @@
 #include "ops/deadletters.h"
 #include "wire/json.h"
 
-static void put_text(struct json_object *doc, const char *name, const char *value)
-{
-    if (value && value[0]) {
-        json_object_object_add(doc, name, json_object_new_string(value));
-    }
-}
-
-static void put_number(struct json_object *doc, const char *name, int64_t value)
-{
-    json_object_object_add(doc, name, json_object_new_int64(value));
-}
-
 static struct json_object *tries_of(const struct letter *letter)
 {
     struct json_object *tries = json_object_new_array();
@@ -28,11 +16,11 @@ static struct json_object *tries_of(const struct letter *letter)
     char consumer[TRY_CONSUMER_MAX];
     while (text && tries_next(&text, &one, consumer)) {
         struct json_object *try = json_object_new_object();
-        put_number(try, "at_ms", one.at_wall_ms);
-        put_number(try, "took_ms", one.took_ms);
-        put_number(try, "status", one.status);
-        put_text(try, "reason", one.reason);
-        put_text(try, "consumer", consumer);
+        json_put_number(try, "at_ms", one.at_wall_ms);
+        json_put_number(try, "took_ms", one.took_ms);
+        json_put_number(try, "status", one.status);
+        json_put_text(try, "reason", one.reason);
+        json_put_text(try, "consumer", consumer);
         json_object_array_add(tries, try);
     }
     return tries;
@@ -41,11 +29,11 @@ static struct json_object *tries_of(const struct letter *letter)
 static struct json_object *unit_of(const struct letter *letter)
 {
     struct json_object *unit = json_object_new_object();
-    put_text(unit, "target", letter->target[0] ? letter->target : "none");
-    put_text(unit, "verdict", "dead");
-    put_text(unit, "reason", letter->reason);
-    put_text(unit, "detail", letter->detail);
-    put_number(unit, "attempts", letter->attempts);
+    json_put_text(unit, "target", letter->target[0] ? letter->target : "none");
+    json_put_text(unit, "verdict", "dead");
+    json_put_text(unit, "reason", letter->reason);
+    json_put_text(unit, "detail", letter->detail);
+    json_put_number(unit, "attempts", letter->attempts);
     json_object_object_add(unit, "tries", tries_of(letter));
     return unit;
 }
@@ -55,14 +43,14 @@ static bool add_letter(void *arg, struct letter *letter, const char *handled)
     (void)handled;
     struct json_object *chapter = json_object_new_object();
     struct json_object *units = json_object_new_array();
-    put_text(chapter, "topic", letter->origin_topic);
-    put_number(chapter, "partition", letter->origin_partition);
-    put_number(chapter, "offset", letter->origin_offset);
-    put_number(chapter, "seen_ms", letter->first_seen_ms);
-    put_number(chapter, "ended_ms", letter->at_ms);
-    put_text(chapter, "repo", letter->event.fields[EVENT_REPO]);
-    put_text(chapter, "app", letter->event.fields[EVENT_APP]);
-    put_text(chapter, "commit", letter->event.fields[EVENT_COMMIT]);
+    json_put_text(chapter, "topic", letter->origin_topic);
+    json_put_number(chapter, "partition", letter->origin_partition);
+    json_put_number(chapter, "offset", letter->origin_offset);
+    json_put_number(chapter, "seen_ms", letter->first_seen_ms);
+    json_put_number(chapter, "ended_ms", letter->at_ms);
+    json_put_text(chapter, "repo", letter->event.fields[EVENT_REPO]);
+    json_put_text(chapter, "app", letter->event.fields[EVENT_APP]);
+    json_put_text(chapter, "commit", letter->event.fields[EVENT_COMMIT]);
     json_object_array_add(units, unit_of(letter));
     json_object_object_add(chapter, "units", units);
     json_object_array_add(arg, chapter);

@@ -165,6 +165,18 @@ char *json_text_at(struct json_object *doc, const char *pointer)
     return mem_strdup(json_object_to_json_string(at));
 }
 
+void json_put_number(struct json_object *doc, const char *name, int64_t number)
+{
+    json_object_object_add(doc, name, json_object_new_int64(number));
+}
+
+void json_put_text(struct json_object *doc, const char *name, const char *text)
+{
+    if (text && text[0]) {
+        json_object_object_add(doc, name, json_object_new_string(text));
+    }
+}
+
 int64_t json_number_or(struct json_object *doc, const char *pointer, int64_t otherwise)
 {
     struct json_object *value = json_at(doc, pointer);

@@ -412,6 +412,23 @@ static void json__survives_mutations(void **state)
     }
 }
 
+static void json__members_are_put_and_read_back(void **state)
+{
+    (void)state;
+    struct json_object *doc = json_object_new_object();
+    json_put_number(doc, "n", INT64_C(1795556449135));
+    json_put_text(doc, "t", "text");
+    json_put_text(doc, "empty", "");
+    json_put_text(doc, "none", NULL);
+    assert_true(json_number_or(doc, "/n", 0) == INT64_C(1795556449135));
+    assert_string_equal(json_text_or(doc, "/t", ""), "text");
+    assert_int_equal(json_object_object_length(doc), 2);
+    assert_int_equal(json_number_or(doc, "/t", -7), -7); /* of another type */
+    assert_string_equal(json_text_or(doc, "/n", "else"), "else");
+    assert_string_equal(json_text_or(NULL, "/n", "else"), "else");
+    json_free(doc);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
