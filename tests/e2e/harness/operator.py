@@ -1,5 +1,9 @@
 """What an operator does beside the fleet: commands of sluice-consumer with a worker's configuration."""
+import os
+import re
 import subprocess
+
+from .proc import Child
 
 
 def ask(stage, *words, code=0, stdin=None):
@@ -23,3 +27,16 @@ def begin(stage, *words):
         child.communicate()
     stage.also(type("Running", (), {"stop": staticmethod(stop)}))
     return child
+
+
+def console(stage, token, *flags):
+    """Start one beside the fleet, for who has this token; its address. Ends with the scenario."""
+    worker = next(iter(stage.workers.values()))
+    path = os.path.join(stage.folder, "token")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(token + "\n")
+    child = Child("console", [stage.consumer, "console", "-c", worker.config_path, "--log-format", "json", "--listen",
+                              "127.0.0.1:0", "--token-file", path, *flags], os.path.join(stage.folder, "console.log"))
+    stage.also(type("Console", (), {"stop": staticmethod(child.kill)}))
+    child.wait_log('"msg":"console"')
+    return "http://127.0.0.1:" + re.search(r'"msg":"console".*?"port":(\d+)', child.log()).group(1)

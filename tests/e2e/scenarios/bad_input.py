@@ -4,7 +4,7 @@ import os
 
 from harness.proc import wait_for
 from harness.registry import scenario
-from harness.stage import event, events
+from harness.stage import event
 
 
 def text(value):

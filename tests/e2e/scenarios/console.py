@@ -2,30 +2,15 @@
 import collections
 import json
 import os
-import re
 
 from harness.browser import Browser
-from harness.operator import ask
-from harness.proc import Child, wait_for
+from harness.operator import ask, console
+from harness.proc import wait_for
 from harness.registry import scenario
 from harness.stage import event, events
 
 TOKEN = "token-of-the-browser-test"
 NASTY = "<img src=x onerror=document.title='owned'>"
-
-
-def console(stage, *more):
-    """Start one beside the fleet; its address."""
-    worker = next(iter(stage.workers.values()))
-    path = os.path.join(stage.folder, "token")
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(TOKEN + "\n")
-    child = Child("console", [stage.consumer, "console", "-c", worker.config_path, "--log-format", "json", "--set",
-                              "console.listen=127.0.0.1:0", "--set", f"console.token_file={path}", *more],
-                  os.path.join(stage.folder, "console.log"))
-    stage.also(type("Console", (), {"stop": staticmethod(child.kill)}))
-    child.wait_log('"msg":"console"')
-    return "http://127.0.0.1:" + re.search(r'"msg":"console".*?"port":(\d+)', child.log()).group(1)
 
 
 def browser(stage):
@@ -55,7 +40,7 @@ def tells_of_trouble(stage):
     same = {"headers": {"x-worker": "any"}}  # else each worker has a configuration of its own, and the console says so
     stage.set_up(partitions=6, targets=("a", "b"), changes={"targets": {"a": same, "b": same}})
     stage.fleet(3)
-    url = console(stage)
+    url = console(stage, TOKEN, "--read-only")
     page = browser(stage)
     page.order("open", url=url)
     page.order("until", js="document.getElementById('verdict').dataset.level == 'ok'", timeout_ms=30000)
@@ -92,7 +77,7 @@ def redrives_with_the_token_only(stage):
     stage.publish(events(14))
     stage.wait_drained(60)
     wait_for(lambda: json.loads(ask(stage, "dlq", "list", "--json")[0])["total"] == 14, 30, "14 dead letters", 0.3)
-    url = console(stage, "--set", "console.read_only=false")
+    url = console(stage, TOKEN, "--set", "console.read_only=false")
     page = browser(stage)
     page.order("open", url=url + "/#/dead")
     page.order("until", js="document.getElementById('dead-body').textContent.includes('http_401')")

@@ -2,32 +2,18 @@
 import collections
 import json
 import os
-import re
 import signal
 import subprocess
 import urllib.error
 import urllib.request
 
-from harness.operator import ask, begin
-from harness.proc import Child, wait_for
+from harness.operator import ask, begin, console
+from harness.proc import wait_for
 from harness.registry import scenario
 from harness.stage import event, events
 
 REFUSED = {"path": "/b/", "status": 401}
 TOKEN = "token-of-the-letters-test"
-
-
-def console(stage):
-    """One that may act, beside the fleet; its address."""
-    worker = next(iter(stage.workers.values()))
-    token = os.path.join(stage.folder, "token")
-    with open(token, "w", encoding="utf-8") as f:
-        f.write(TOKEN)
-    child = Child("console", [stage.consumer, "console", "-c", worker.config_path, "--log-format", "json", "--listen",
-                              "127.0.0.1:0", "--token-file", token], os.path.join(stage.folder, "console.log"))
-    stage.also(type("Console", (), {"stop": staticmethod(child.kill)}))
-    child.wait_log('"msg":"console"')
-    return "http://127.0.0.1:" + re.search(r'"msg":"console".*?"port":(\d+)', child.log()).group(1)
 
 
 def act(url, what, body):
@@ -220,7 +206,7 @@ def exported_letters_are_published_again(stage):
 def a_vague_redrive_is_refused(stage):
     """The console's API: a filter that is misspelt, of the wrong type or too long sends nothing, rather than everything."""
     die(stage, 3)
-    url = console(stage)
+    url = console(stage, TOKEN)
     bad = ({"targt": "b"}, {"target": 5}, {"target": ["b"]}, {"reason": None}, {"reason": "x" * 300}, {"dry_run": "false"},
            {"rate_per_s": "5"}, {"rate_per_s": 1e-300}, {"limit": 1})
     for body in bad:

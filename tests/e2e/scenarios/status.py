@@ -6,6 +6,7 @@ import select
 import signal
 import subprocess
 
+from harness import operator
 from harness.proc import Failure, now, wait_for
 from harness.registry import scenario
 from harness.stage import events
@@ -18,10 +19,7 @@ SAME = {"headers": {"x-worker": "any"}}  # else each worker's configuration woul
 
 def ask(stage, *words, code=0):
     """A command's stdout; its exit code is to be `code`."""
-    of = next(iter(stage.workers.values()))
-    out = subprocess.run([stage.consumer, *words, "-c", of.config_path], capture_output=True, text=True, timeout=60)
-    stage.demand(out.returncode == code, f"{' '.join(words)}: exit {out.returncode}, not {code}: {out.stdout}{out.stderr}")
-    return out.stdout
+    return operator.ask(stage, *words, code=code)[0]
 
 
 def frame(stage):
