@@ -21,6 +21,7 @@ enum {
     CONFIG_LIMITS_MAX = 256,
     CONFIG_TARGETS_MAX = 256,
     CONFIG_TIERS_MAX = 8,
+    CONFIG_GATE_KINDS_MAX = 16,
     CONFIG_ISSUES_MAX = 500
 };
 
@@ -35,6 +36,23 @@ struct config_secret {
     char *file;  /* where it comes from; NULL: the environment */
     char *env;   /* the variable that holds it; NULL: the file */
     char *value; /* NULL until config_load_secrets; wiped on release */
+};
+
+/* What a target wants to know of a cluster before it is called: targets.*.gate.* */
+enum config_gate_policy {
+    CONFIG_GATE_SEND, /* nothing: no gate asks */
+    CONFIG_GATE_HOLD, /* a sleeping application's units wait until it is awake */
+    CONFIG_GATE_WAKE, /* it is woken, then called */
+    CONFIG_GATE_SKIP, /* it is not called */
+};
+struct config_gate {
+    enum config_gate_policy policy; /* targets.*.gate.hibernating, send */
+    char *cluster;                  /* of `clusters`; NULL with CONFIG_GATE_SEND only */
+    struct template *ns;            /* these two name no secret; */
+    struct template *selector;      /* NULL with CONFIG_GATE_SEND only */
+    char **kinds;                   /* "apps/v1/Deployment" each */
+    size_t kind_count;
+    bool unknown_send; /* targets.*.gate.unknown: send */
 };
 
 struct config_target {
@@ -55,6 +73,7 @@ struct config_target {
     bool order_key;             /* targets.*.order: key */
     bool public_only;           /* targets.*.public_only */
     bool send_without_redis;    /* targets.*.on_redis_loss: send */
+    struct config_gate gate;
 };
 
 struct config {

@@ -335,6 +335,7 @@ void config_free(struct config *config)
         free(config->targets[i].name);
         match_release(&config->targets[i].match);
         target_free(config->targets[i].target);
+        config_gate_release(&config->targets[i].gate);
     }
     for (size_t i = 0; i < config->secret_count; i++) {
         free(config->secrets[i].name);

@@ -96,6 +96,11 @@ static const struct {
      "The request of this target would not be one."},
     {CODE_TOO_MANY, "too many",
      "There are more of these than a process keeps."},
+    {CODE_GATE, "a target's gate",
+     "`gate: {hibernating: hold|wake|skip}` asks a cluster before each trigger, so it needs that cluster\n"
+     "(`clusters`; `gate.cluster` names one of several), a namespace, labels to look for as in\n"
+     "`kubectl get -l`, and kinds written group/version/Kind. Namespace and labels may hold ${event.x}, but no\n"
+     "secret: both are logged."},
 };
 /* clang-format on */
 enum { CODE_COUNT = sizeof codes / sizeof codes[0], CODE_TEXT_MAX = 8 };

@@ -118,6 +118,7 @@ enum config_code {
     CODE_TWO_SOURCES = 28,
     CODE_TARGET = 29,
     CODE_TOO_MANY = 30,
+    CODE_GATE = 33,
 };
 
 /* "sluice.yaml:3:5" of a setting or of a node in it. */
@@ -139,6 +140,9 @@ void config_build_sections(struct config *config); /* config.c */
 void config_build_limits(struct config *config);   /* config_targets.c, in this order */
 void config_build_secrets(struct config *config);
 void config_build_targets(struct config *config);
+void config_build_gate(struct config *config,
+                       struct config_target *target); /* config_gate.c */
+void config_gate_release(struct config_gate *gate);
 void config_check(const struct config *config); /* config_check.c: what no single value
                                                    shows */
 

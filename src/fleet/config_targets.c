@@ -469,6 +469,7 @@ static void build_target(struct config *config, struct config_target *target,
         settings_value(settings, "targets.*.public_only", name).number != 0;
     target->send_without_redis =
         settings_value(settings, "targets.*.on_redis_loss", name).number == 1;
+    config_build_gate(config, target);
 }
 
 void config_build_targets(struct config *config)
