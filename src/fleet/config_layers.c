@@ -174,12 +174,7 @@ static void walk_named(const struct walk *at, const struct yaml_node *member)
     join(inner.pattern, at->pattern, "*");
     join(inner.prefix, at->prefix, member->key);
     snprintf(inner.name, sizeof inner.name, "%s", member->key);
-    static const char *const sections[] = {"limits", "targets", "secrets"};
-    for (size_t i = 0; i < sizeof sections / sizeof sections[0]; i++) {
-        if (strcmp(at->pattern, sections[i]) == 0) {
-            settings_add_name(at->settings, sections[i], member->key, where);
-        }
-    }
+    settings_add_name(at->settings, at->pattern, member->key, where);
     walk_map(&inner, member);
 }
 
@@ -277,11 +272,10 @@ static void add_section_name(struct config_settings *settings,
                              const struct option *option, const char *name,
                              const char *where)
 {
-    static const char *const sections[] = {"limits", "targets", "secrets"};
-    for (size_t i = 0; i < sizeof sections / sizeof sections[0]; i++) {
-        if (name[0] != '\0' && text_starts(option->key, sections[i])) {
-            settings_add_name(settings, sections[i], name, where);
-        }
+    if (name[0] != '\0') {
+        char *section = mem_strndup(option->key, strcspn(option->key, "."));
+        settings_add_name(settings, section, name, where);
+        free(section);
     }
 }
 

@@ -31,9 +31,9 @@ struct setting {
     bool broken; /* wrong, and reported: nobody reads it */
 };
 
-/* A limit, a target or a secret that somebody named. */
+/* A limit, a target or whatever else somebody named. */
 struct setting_name {
-    const char *section; /* "targets" */
+    char *section; /* "targets" */
     char *name;
     char *where;
 };
@@ -120,6 +120,19 @@ enum config_code {
     CODE_TOO_MANY = 30,
     CODE_GATE = 33,
 };
+
+/* The next good name of a section from *i on, or NULL. Reports bad ones, and the first
+ * one too many (max; have: how many there are). */
+const char *config_next_name(struct config *config, const char *section, size_t max,
+                             size_t have, size_t *i);
+/* Where it was named, for what is said of the whole thing. */
+const char *config_name_where(const struct config *config, const char *section,
+                              const char *name);
+void config_note_required(struct config *config, const char *section, const char *name,
+                          const char *pattern);
+/* That a text names a secret which is not there, with the nearest one that is. */
+void config_note_secret(const struct config *config, const struct setting *setting,
+                        const struct yaml_node *node, const char *name);
 
 /* "sluice.yaml:3:5" of a setting or of a node in it. */
 enum { WHERE_MAX = 320 };

@@ -36,6 +36,7 @@ void settings_free(struct config_settings *settings)
         setting_release(&settings->items[i]);
     }
     for (size_t i = 0; i < settings->name_count; i++) {
+        free(settings->names[i].section);
         free(settings->names[i].name);
         free(settings->names[i].where);
     }
@@ -223,7 +224,7 @@ void settings_add_name(struct config_settings *settings, const char *section,
         settings->names = mem_resize(settings->names, room * sizeof settings->names[0]);
     }
     settings->names[settings->name_count++] =
-        (struct setting_name){section, mem_strdup(name), mem_strdup(where)};
+        (struct setting_name){mem_strdup(section), mem_strdup(name), mem_strdup(where)};
 }
 
 /* --- reading --- */

@@ -29,9 +29,7 @@ static bool name_is_good(const char *name)
     return true;
 }
 
-/* The next good name of a section from *i on, or NULL. Reports bad ones, and the first
- * one too many. */
-static const char *next_name(struct config *config, const char *section, size_t max,
+const char *config_next_name(struct config *config, const char *section, size_t max,
                              size_t have, size_t *i)
 {
     struct config_settings *settings = config->settings;
@@ -58,7 +56,7 @@ static const char *next_name(struct config *config, const char *section, size_t 
     return NULL;
 }
 
-static const char *name_where(const struct config *config, const char *section,
+const char *config_name_where(const struct config *config, const char *section,
                               const char *name)
 {
     for (size_t i = 0; i < config->settings->name_count; i++) {
@@ -70,14 +68,14 @@ static const char *name_where(const struct config *config, const char *section,
     return section;
 }
 
-static void note_required(struct config *config, const char *section, const char *name,
+void config_note_required(struct config *config, const char *section, const char *name,
                           const char *pattern)
 {
     if (!settings_has(config->settings, pattern, name)) {
         char key[OPTION_KEY_MAX];
         option_key(config_option(pattern), name, key);
         config_note(config->settings->report, CONFIG_ERROR, CODE_MISSING,
-                    name_where(config, section, name), "%s is missing", key);
+                    config_name_where(config, section, name), "%s is missing", key);
     }
 }
 
@@ -88,13 +86,13 @@ void config_build_limits(struct config *config)
     config->limits = mem_array(CONFIG_LIMITS_MAX, sizeof config->limits[0]);
     size_t i = 0;
     while (true) {
-        const char *name =
-            next_name(config, "limits", CONFIG_LIMITS_MAX, config->limit_count, &i);
+        const char *name = config_next_name(config, "limits", CONFIG_LIMITS_MAX,
+                                            config->limit_count, &i);
         if (name == NULL) {
             return;
         }
         struct config_limit *limit = &config->limits[config->limit_count++];
-        note_required(config, "limits", name, "limits.*.rate");
+        config_note_required(config, "limits", name, "limits.*.rate");
         limit->name = mem_strdup(name);
         limit->rate_per_s = settings_value(config->settings, "limits.*.rate", name).real;
         limit->burst = settings_value(config->settings, "limits.*.burst", name).real;
@@ -123,7 +121,7 @@ struct config_secret *config_secret_find(const struct config *config, const char
 static void build_secret(struct config *config, const char *name)
 {
     struct config_settings *settings = config->settings;
-    const char *where = name_where(config, "secrets", name);
+    const char *where = config_name_where(config, "secrets", name);
     const char *file = settings_text(settings, "secrets.*.file", name);
     const char *env = settings_text(settings, "secrets.*.env", name);
     if (config_secret_find(config, name) != NULL) {
@@ -153,7 +151,7 @@ void config_build_secrets(struct config *config)
     size_t i = 0;
     const char *name;
     do {
-        name = next_name(config, "secrets", SECRETS_MAX, config->secret_count, &i);
+        name = config_next_name(config, "secrets", SECRETS_MAX, config->secret_count, &i);
         if (name != NULL) {
             build_secret(config, name);
         }
@@ -177,7 +175,7 @@ static bool remember_secret(void *arg, const char *name)
     return true;
 }
 
-static void note_secret(const struct config *config, const struct setting *setting,
+void config_note_secret(const struct config *config, const struct setting *setting,
                         const struct yaml_node *node, const char *name)
 {
     const char *names[SECRETS_MAX];
@@ -202,7 +200,7 @@ static bool check_template(const struct config *config, const struct setting *se
         settings_note(config->settings, CONFIG_ERROR, CODE_TEMPLATE, setting, node, "%s",
                       err.text);
     } else if (use.unknown[0] != '\0') {
-        note_secret(config, setting, node, use.unknown);
+        config_note_secret(config, setting, node, use.unknown);
     }
     template_free(t);
     return t != NULL && use.unknown[0] == '\0';
@@ -360,7 +358,7 @@ static bool build_sign(struct config *config, const char *name, const char **sec
         return false;
     }
     if (by != NULL && config_secret_find(config, by->value->text) == NULL) {
-        note_secret(config, by, NULL, by->value->text);
+        config_note_secret(config, by, NULL, by->value->text);
         return false;
     }
     *secret = by != NULL ? by->value->text : NULL;
@@ -386,7 +384,7 @@ static void note_target(struct config *config, const struct setting *url,
         }
     }
     config_note(config->settings->report, CONFIG_ERROR, CODE_TARGET,
-                name_where(config, "targets", url->name), "%s", text);
+                config_name_where(config, "targets", url->name), "%s", text);
 }
 
 /* Everything that goes into the request; what is left for target_new to refuse is the
@@ -457,7 +455,7 @@ static void build_target(struct config *config, struct config_target *target,
 {
     struct config_settings *settings = config->settings;
     target->name = mem_strdup(name);
-    note_required(config, "targets", name, "targets.*.url");
+    config_note_required(config, "targets", name, "targets.*.url");
     build_match(config, target);
     build_limits(config, target);
     build_request(config, target);
@@ -478,7 +476,8 @@ void config_build_targets(struct config *config)
     size_t i = 0;
     const char *name;
     do {
-        name = next_name(config, "targets", CONFIG_TARGETS_MAX, config->target_count, &i);
+        name = config_next_name(config, "targets", CONFIG_TARGETS_MAX,
+                                config->target_count, &i);
         if (name != NULL) {
             build_target(config, &config->targets[config->target_count++], name);
         }
