@@ -75,6 +75,12 @@ static void serve(void *arg, struct httpd_request *request)
     }
 }
 
+static void on_aborted(void *arg, struct httpd_request *request)
+{
+    struct console *c = arg;
+    jobs_abort(c->jobs, request);
+}
+
 static int start_serving(struct console *c, const char *listen, struct err *err)
 {
     int64_t port = 0;
@@ -91,6 +97,7 @@ static int start_serving(struct console *c, const char *listen, struct err *err)
                                           .idle_timeout_s = IDLE_TIMEOUT_S,
                                           .threads = 1,
                                           .handle = serve,
+                                          .aborted = on_aborted,
                                           .arg = c};
     c->httpd = httpd_start(&options, err);
     if (c->httpd) {

@@ -4,17 +4,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "console_api.h"
 #include "ops/control.h"
 #include "reply.h"
 
 #define FOR_MAX_MS (30 * 24 * 3600 * 1000LL)
 
-enum { NAME_MAX_LEN = 256 };
-
 /* What the order says beside its kind. */
 struct order {
-    char
-        name[NAME_MAX_LEN]; /* out of /api/v1/<kind>/<name>/<verb>; "" when it has none */
+    char name[ROUTE_NAME_MAX]; /* "" when it has none */
     char reason[CONTROL_TEXT_MAX];
     int64_t for_ms;
     bool undo;
@@ -22,19 +20,6 @@ struct order {
 
 typedef int give_fn(struct ops_place *place, const struct order *order,
                     struct control_answer *answer, struct err *err);
-
-static int read_name(const char *path, struct order *order, struct err *err)
-{
-    const char *first = strchr(path + sizeof "/api/v1/" - 1, '/');
-    const char *last = strrchr(path, '/');
-    size_t len = first && last > first ? (size_t)(last - first - 1) : 0;
-    if (len >= sizeof order->name) {
-        return err_set(err, -EINVAL, "the name is too long");
-    }
-    memcpy(order->name, first ? first + 1 : "", len);
-    order->name[len] = '\0';
-    return 0;
-}
 
 static int read_order(struct httpd_request *request, struct json_object *body,
                       struct order *order, struct err *err)
@@ -49,7 +34,8 @@ static int read_order(struct httpd_request *request, struct json_object *body,
     if (order->for_ms < 0 || order->for_ms > FOR_MAX_MS) {
         return err_set(err, -EINVAL, "for_ms: expected milliseconds, at most 30 days");
     }
-    return read_name(httpd_path(request), order, err);
+    console_api_name(request, order->name);
+    return 0;
 }
 
 /* In the name of who asked: the place is the job thread's own, and goes on as it was. */
@@ -66,7 +52,18 @@ static int give_as(struct ops_place *place, const char *said, const struct order
     return rc;
 }
 
-static void act(struct ops_place *place, struct httpd_request *request, give_fn *give)
+static int begin(const struct ctx *ctx, struct err *err)
+{
+    return ctx_err(ctx) == -ECANCELED
+               ? err_set(err, -ECANCELED, "nobody waits for this order any more")
+               : 0;
+}
+
+/* One order is one item: it is not begun for a reader who has left, and once begun it is
+ * given, written to the audit and waited for (CONTROL_OBEY_MS at most), whoever leaves.
+ */
+static void act(struct ops_place *place, struct httpd_request *request, struct ctx *ctx,
+                give_fn *give)
 {
     struct err err = ERR_INIT;
     struct order order;
@@ -74,6 +71,7 @@ static void act(struct ops_place *place, struct httpd_request *request, give_fn 
     struct json_object *body;
     int rc = reply_read_body(request, &body, &err);
     rc = rc ? rc : read_order(request, body, &order, &err);
+    rc = rc ? rc : begin(ctx, &err);
     rc = rc ? rc
             : give_as(place, json_string_at(body, "/who", NULL), &order, give, &answer,
                       &err);
@@ -113,33 +111,29 @@ static int give_reload(struct ops_place *place, const struct order *order,
 }
 
 void console_pause(void *arg, struct ops_place *place, struct httpd_request *request,
-                   int64_t until_ms)
+                   struct ctx *ctx)
 {
     (void)arg;
-    (void)until_ms; /* control waits CONTROL_OBEY_MS at most */
-    act(place, request, give_pause);
+    act(place, request, ctx, give_pause);
 }
 
 void console_resume(void *arg, struct ops_place *place, struct httpd_request *request,
-                    int64_t until_ms)
+                    struct ctx *ctx)
 {
     (void)arg;
-    (void)until_ms;
-    act(place, request, give_resume);
+    act(place, request, ctx, give_resume);
 }
 
 void console_drain(void *arg, struct ops_place *place, struct httpd_request *request,
-                   int64_t until_ms)
+                   struct ctx *ctx)
 {
     (void)arg;
-    (void)until_ms;
-    act(place, request, give_drain);
+    act(place, request, ctx, give_drain);
 }
 
 void console_reload(void *arg, struct ops_place *place, struct httpd_request *request,
-                    int64_t until_ms)
+                    struct ctx *ctx)
 {
     (void)arg;
-    (void)until_ms;
-    act(place, request, give_reload);
+    act(place, request, ctx, give_reload);
 }

@@ -7,15 +7,15 @@
 
 /* {"for_ms" (0: until it is resumed), "reason", "who"} */
 void console_pause(void *arg, struct ops_place *place, struct httpd_request *request,
-                   int64_t until_ms);
+                   struct ctx *ctx);
 /* {"reason", "who"} */
 void console_resume(void *arg, struct ops_place *place, struct httpd_request *request,
-                    int64_t until_ms);
+                    struct ctx *ctx);
 /* {"undo", "reason", "who"} */
 void console_drain(void *arg, struct ops_place *place, struct httpd_request *request,
-                   int64_t until_ms);
+                   struct ctx *ctx);
 /* {"reason", "who"} */
 void console_reload(void *arg, struct ops_place *place, struct httpd_request *request,
-                    int64_t until_ms);
+                    struct ctx *ctx);
 
 #endif

@@ -16,23 +16,17 @@ static const char prefix[] = "/api/v1/";
 
 enum { DOCTOR_CHECK_MS = 2000 };
 
-/* What follows these words in the path, or NULL. */
-static const char *rest_of(const struct httpd_request *request, const char *words)
-{
-    const char *path = httpd_path(request) + sizeof prefix - 1;
-    size_t len = strlen(words);
-    return strncmp(path, words, len) == 0 ? path + len : NULL;
-}
-
 /* --- reads --- */
 
 static void read_event(void *arg, struct ops_place *place, struct httpd_request *request,
-                       int64_t until_ms)
+                       struct ctx *ctx)
 {
     (void)arg;
     struct err err = ERR_INIT;
     struct json_object *story;
-    int rc = trace_read(place, rest_of(request, "events/"), until_ms, &story, &err);
+    char id[ROUTE_NAME_MAX];
+    console_api_name(request, id);
+    int rc = trace_read(place, id, ctx_deadline_ms(ctx), &story, &err);
     if (rc) {
         reply_failure(request, rc, &err);
     } else {
@@ -41,10 +35,10 @@ static void read_event(void *arg, struct ops_place *place, struct httpd_request 
 }
 
 static void read_doctor(void *arg, struct ops_place *place, struct httpd_request *request,
-                        int64_t until_ms)
+                        struct ctx *ctx)
 {
     (void)arg;
-    (void)until_ms;
+    (void)ctx; /* each check takes DOCTOR_CHECK_MS at most */
     struct doctor doctor;
     doctor_examine(place, DOCTOR_CHECK_MS, environ, &doctor);
     reply_json(request, 200, doctor_json(&doctor));
@@ -88,77 +82,96 @@ static void serve_console(const struct console_api *api, struct httpd_request *r
     reply_json(request, 200, doc);
 }
 
-static void serve_read(const struct console_api *api, struct httpd_request *request)
+static void serve_redrive(const struct console_api *api, struct httpd_request *request)
 {
-    const char *id = rest_of(request, "events/");
-    const char *name = httpd_path(request) + sizeof prefix - 1;
-    if (id && id[0]) {
-        jobs_add(api->jobs, read_event, NULL, request);
-    } else if (strcmp(name, "doctor") == 0) {
-        jobs_add(api->jobs, read_doctor, NULL, request);
-    } else if (strcmp(name, "deadletters") == 0) {
-        jobs_add(api->jobs, console_dead_list, NULL, request);
-    } else if (strcmp(name, "deadletters/redrive") == 0) {
-        reply_json(request, 200, redriver_show(api->redriver));
-    } else if (strcmp(name, "config") == 0) {
-        serve_config(api, request);
-    } else if (strcmp(name, "console") == 0) {
-        serve_console(api, request);
-    } else {
-        reply_error(request, 404, "there is nothing here",
-                    "here are fleet, stream, events/{id}, deadletters, config and "
-                    "doctor");
-    }
+    reply_json(request, 200, redriver_show(api->redriver));
 }
 
-/* --- actions --- */
+/* --- routes --- */
 
-static const struct action {
-    const char *before; /* the path's words before a name, */
-    const char *after;  /* and after it; NULL: there is no name */
-    job_fn *fn;
-} actions[] = {
-    {"deadletters/redrive", NULL, console_dead_redrive},
-    {"targets/", "/pause", console_pause},
-    {"targets/", "/resume", console_resume},
-    {"consumers/", "/drain", console_drain},
-    {"reload", NULL, console_reload},
+/* The first that fits is taken. What blocks is a job, the rest is served on the loop. */
+static const struct api_route {
+    const char *method; /* GET is HEAD too */
+    const char *path;   /* below the prefix, see route.h */
+    job_fn *job;
+    void (*serve)(const struct console_api *api, struct httpd_request *request);
+} routes[] = {
+    {"GET", "events/{id}", read_event, NULL},
+    {"GET", "deadletters", console_dead_list, NULL},
+    {"GET", "deadletters/redrive", NULL, serve_redrive},
+    {"GET", "config", NULL, serve_config},
+    {"GET", "console", NULL, serve_console},
+    {"GET", "doctor", read_doctor, NULL},
+    {"POST", "deadletters/redrive", console_dead_redrive, NULL},
+    {"POST", "targets/{target}/pause", console_pause, NULL},
+    {"POST", "targets/{target}/resume", console_resume, NULL},
+    {"POST", "consumers/{consumer}/drain", console_drain, NULL},
+    {"POST", "reload", console_reload, NULL},
 };
 
-static const struct action *find_action(const struct httpd_request *request)
+enum { ROUTES = sizeof routes / sizeof routes[0] };
+
+static bool is_post(const struct httpd_request *request)
 {
-    for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++) {
-        const char *rest = rest_of(request, actions[i].before);
-        size_t after = actions[i].after ? strlen(actions[i].after) : 0;
-        size_t len = rest ? strlen(rest) : 0;
-        if (rest && (after == 0 ? len == 0
-                                : len > after && strcmp(rest + len - after,
-                                                        actions[i].after) == 0)) {
-            return &actions[i];
+    return strcmp(httpd_method(request), "POST") == 0;
+}
+
+static const struct api_route *find(const struct httpd_request *request,
+                                    char name[ROUTE_NAME_MAX])
+{
+    const char *method = is_post(request) ? "POST" : "GET";
+    const char *path = httpd_path(request) + sizeof prefix - 1;
+    for (size_t i = 0; i < ROUTES; i++) {
+        if (strcmp(routes[i].method, method) == 0 &&
+            route_fits(routes[i].path, path, name)) {
+            return &routes[i];
         }
     }
     return NULL;
 }
 
-static void serve_action(const struct console_api *api, struct httpd_request *request)
+void console_api_name(const struct httpd_request *request, char name[ROUTE_NAME_MAX])
 {
-    const struct action *action = find_action(request);
-    if (!action) {
-        reply_error(request, 404, "there is no such action", NULL);
-    } else if (guard_admits(api->guard, request)) {
-        jobs_add(api->jobs, action->fn, api->redriver, request);
+    name[0] = '\0';
+    (void)find(request, name);
+}
+
+/* With what there is instead. */
+static void refuse(struct httpd_request *request)
+{
+    struct str next;
+    str_init(&next);
+    str_add(&next, is_post(request) ? "here are:" : "here are: fleet, stream,");
+    for (size_t i = 0; i < ROUTES; i++) {
+        if ((strcmp(routes[i].method, "POST") == 0) == is_post(request)) {
+            str_addf(&next, " %s,", routes[i].path);
+        }
     }
+    next.data[--next.len] = '\0';
+    reply_error(request, 404,
+                is_post(request) ? "there is no such action" : "there is nothing here",
+                next.data);
+    str_release(&next);
 }
 
 bool console_api_serve(const struct console_api *api, struct httpd_request *request)
 {
+    char name[ROUTE_NAME_MAX];
     if (!text_starts(httpd_path(request), prefix)) {
         return false;
     }
-    if (strcmp(httpd_method(request), "POST") == 0) {
-        serve_action(api, request);
-    } else if (reply_may_read(request)) {
-        serve_read(api, request);
+    if (!is_post(request) && !reply_may_read(request)) {
+        return true;
+    }
+    const struct api_route *route = find(request, name);
+    if (!route) {
+        refuse(request);
+    } else if (is_post(request) && !guard_admits(api->guard, request)) {
+        return true;
+    } else if (route->job) {
+        jobs_add(api->jobs, route->job, (void *)api, request);
+    } else {
+        route->serve(api, request);
     }
     return true;
 }

@@ -6,7 +6,9 @@
 #include "guard.h"
 #include "jobs.h"
 #include "redriver.h"
+#include "route.h"
 
+/* What every job gets as its `arg`. Read-only while it is served. */
 struct console_api {
     const struct config *config;
     const struct guard *guard;
@@ -17,5 +19,9 @@ struct console_api {
 /* Answer when the path is below /api/v1/. Returns false when it is not. On the httpd
  * loop. */
 bool console_api_serve(const struct console_api *api, struct httpd_request *request);
+
+/* What stands for the braces of the request's route: the id of events/{id}. Any thread.
+ */
+void console_api_name(const struct httpd_request *request, char name[ROUTE_NAME_MAX]);
 
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/now.h"
+#include "console_api.h"
 #include "reply.h"
 
 enum { LIST_MAX = 500, LIST_DEFAULT = 200, RATE_MAX = 1000 };
@@ -48,7 +49,7 @@ static int read_query(struct httpd_request *request, struct letter_filter *filte
 }
 
 void console_dead_list(void *arg, struct ops_place *place, struct httpd_request *request,
-                       int64_t until_ms)
+                       struct ctx *ctx)
 {
     (void)arg;
     struct err err = ERR_INIT;
@@ -56,7 +57,9 @@ void console_dead_list(void *arg, struct ops_place *place, struct httpd_request 
     struct deadletters_list list;
     int64_t limit;
     int rc = read_query(request, &filter, &limit, &err);
-    rc = rc ? rc : deadletters_list(place, &filter, (size_t)limit, until_ms, &list, &err);
+    rc = rc ? rc
+            : deadletters_list(place, &filter, (size_t)limit, ctx_deadline_ms(ctx), &list,
+                               &err);
     if (rc) {
         reply_failure(request, rc, &err);
         return;
@@ -145,7 +148,7 @@ static struct json_object *plan_json(const struct redrive_plan *plan)
 }
 
 static int redrive(struct redriver *redriver, struct ops_place *place,
-                   struct json_object *body, int64_t until_ms, struct redrive_plan *plan,
+                   struct json_object *body, struct ctx *ctx, struct redrive_plan *plan,
                    bool *began, struct err *err)
 {
     struct redriver_order order;
@@ -156,7 +159,7 @@ static int redrive(struct redriver *redriver, struct ops_place *place,
         return rc;
     }
     redriver_options(&order, &options);
-    rc = redrive_plan(place, &options, until_ms, plan, err);
+    rc = redrive_plan(place, &options, ctx_deadline_ms(ctx), plan, err);
     *began = rc == 0 && plan->fit > 0 && !(dry_run && json_object_get_boolean(dry_run));
     if (*began && plan->fit > REDRIVE_MAX) {
         return err_set(err, -EINVAL,
@@ -164,18 +167,23 @@ static int redrive(struct redriver *redriver, struct ops_place *place,
                        "use `sluice-consumer dlq redrive --max`",
                        (long long)plan->fit, REDRIVE_MAX);
     }
+    if (*began && ctx_err(ctx) == -ECANCELED) {
+        /* who asked has left before it began; from here on it is asked for */
+        return err_set(err, -ECANCELED, "nobody waits for this redrive any more");
+    }
     return *began ? redriver_go(redriver, &order, plan, err) : rc;
 }
 
 void console_dead_redrive(void *arg, struct ops_place *place,
-                          struct httpd_request *request, int64_t until_ms)
+                          struct httpd_request *request, struct ctx *ctx)
 {
+    const struct console_api *api = arg;
     struct err err = ERR_INIT;
     struct redrive_plan plan;
     struct json_object *body;
     bool began = false;
     int rc = reply_read_body(request, &body, &err);
-    rc = rc ? rc : redrive(arg, place, body, until_ms, &plan, &began, &err);
+    rc = rc ? rc : redrive(api->redriver, place, body, ctx, &plan, &began, &err);
     if (rc) {
         reply_failure(request, rc, &err);
     } else {

@@ -7,11 +7,11 @@
 
 /* Jobs. GET deadletters?target=&reason=&event=&since=&limit= */
 void console_dead_list(void *arg, struct ops_place *place, struct httpd_request *request,
-                       int64_t until_ms);
+                       struct ctx *ctx);
 
 /* POST deadletters/redrive {"target","reason","event","since","rate_per_s","who","why",
- * "dry_run"}. arg: a struct redriver. */
+ * "dry_run"}. arg: a struct console_api. */
 void console_dead_redrive(void *arg, struct ops_place *place,
-                          struct httpd_request *request, int64_t until_ms);
+                          struct httpd_request *request, struct ctx *ctx);
 
 #endif

@@ -18,6 +18,10 @@ struct hand {
     struct jobs *jobs;
     struct ops_place place; /* of the thread */
     pthread_t thread;
+
+    /* guarded by the jobs' mu */
+    struct job job;
+    struct ctx *ctx; /* of the job; NULL: there is none */
 };
 
 struct jobs {
@@ -32,15 +36,23 @@ struct jobs {
     bool stopping;
 };
 
-static bool take(struct jobs *jobs, struct job *job)
+static struct job *waiting_at(struct jobs *jobs, size_t i)
 {
+    return &jobs->queue[(jobs->first + i) % JOBS_MAX];
+}
+
+/* Take the next one in hand. Returns false when there will be none. */
+static bool take(struct hand *hand)
+{
+    struct jobs *jobs = hand->jobs;
     MUST(pthread_mutex_lock(&jobs->mu));
     while (jobs->count == 0 && !jobs->stopping) {
         cond_wait(&jobs->cond, &jobs->mu, NOW_FOREVER);
     }
     bool there = !jobs->stopping;
     if (there) {
-        *job = jobs->queue[jobs->first];
+        hand->job = *waiting_at(jobs, 0);
+        hand->ctx = ctx_new(NULL, now_ms() + JOBS_PATIENCE_MS);
         jobs->first = (jobs->first + 1) % JOBS_MAX;
         jobs->count--;
     }
@@ -48,12 +60,22 @@ static bool take(struct jobs *jobs, struct job *job)
     return there;
 }
 
+static void put_down(struct hand *hand)
+{
+    MUST(pthread_mutex_lock(&hand->jobs->mu));
+    struct ctx *ctx = hand->ctx;
+    hand->ctx = NULL;
+    hand->job = (struct job){0};
+    MUST(pthread_mutex_unlock(&hand->jobs->mu));
+    ctx_free(ctx); /* nobody can find it to cancel it any more */
+}
+
 static void *run(void *arg)
 {
     struct hand *hand = arg;
-    struct job job;
-    while (take(hand->jobs, &job)) {
-        job.fn(job.arg, &hand->place, job.request, now_ms() + JOBS_PATIENCE_MS);
+    while (take(hand)) {
+        hand->job.fn(hand->job.arg, &hand->place, hand->job.request, hand->ctx);
+        put_down(hand);
     }
     return NULL;
 }
@@ -69,8 +91,7 @@ void jobs_add(struct jobs *jobs, job_fn *fn, void *arg, struct httpd_request *re
     MUST(pthread_mutex_lock(&jobs->mu));
     bool room = jobs->count < JOBS_MAX && !jobs->stopping;
     if (room) {
-        jobs->queue[(jobs->first + jobs->count++) % JOBS_MAX] =
-            (struct job){fn, arg, request};
+        *waiting_at(jobs, jobs->count++) = (struct job){fn, arg, request};
         MUST(pthread_cond_signal(&jobs->cond));
     }
     MUST(pthread_mutex_unlock(&jobs->mu));
@@ -79,10 +100,48 @@ void jobs_add(struct jobs *jobs, job_fn *fn, void *arg, struct httpd_request *re
     }
 }
 
+/* Take it out of the queue, so that its place is free. Returns whether it was there. */
+static bool withdraw_locked(struct jobs *jobs, const struct httpd_request *request)
+{
+    bool found = false;
+    for (size_t i = 0; i < jobs->count; i++) {
+        if (found) {
+            *waiting_at(jobs, i - 1) = *waiting_at(jobs, i);
+        }
+        found = found || waiting_at(jobs, i)->request == request;
+    }
+    jobs->count -= found;
+    return found;
+}
+
+/* A hand that has decided its request may still hold the address of one that is no more,
+ * and this one may have got the same: so all are looked at, and to cancel a job that has
+ * decided does no harm. */
+void jobs_abort(struct jobs *jobs, struct httpd_request *request)
+{
+    MUST(pthread_mutex_lock(&jobs->mu));
+    bool waited = withdraw_locked(jobs, request);
+    for (size_t i = 0; i < JOBS_THREADS; i++) {
+        struct hand *hand = &jobs->hands[i];
+        if (hand->ctx && hand->job.request == request) {
+            ctx_cancel(hand->ctx);
+        }
+    }
+    MUST(pthread_mutex_unlock(&jobs->mu));
+    if (waited) {
+        refuse(request); /* the decision is due; nobody reads it */
+    }
+}
+
 static void stop_hands(struct jobs *jobs, size_t n)
 {
     MUST(pthread_mutex_lock(&jobs->mu));
     jobs->stopping = true;
+    for (size_t i = 0; i < n; i++) {
+        if (jobs->hands[i].ctx) {
+            ctx_cancel(jobs->hands[i].ctx);
+        }
+    }
     MUST(pthread_cond_broadcast(&jobs->cond));
     MUST(pthread_mutex_unlock(&jobs->mu));
     for (size_t i = 0; i < n; i++) {
@@ -120,7 +179,7 @@ void jobs_stop(struct jobs *jobs)
 {
     stop_hands(jobs, JOBS_THREADS);
     for (size_t i = 0; i < jobs->count; i++) {
-        refuse(jobs->queue[(jobs->first + i) % JOBS_MAX].request);
+        refuse(waiting_at(jobs, i)->request);
     }
     jobs_free(jobs);
 }
