@@ -1,9 +1,9 @@
 # Sluice. `make` builds, `make demo` shows, `make check` proves; `make help` lists the rest.
 SHELL := /bin/bash
 CC ?= cc
-CFLAGS ?= -O2 -g
-WERROR ?= 0
 SAN ?=
+CFLAGS ?= $(if $(SAN),-O1 -g1,-O2 -g)
+WERROR ?= 0
 PREFIX ?= /usr/local
 KAFKA ?= 3.9.1
 ONLY ?=
