@@ -31,10 +31,11 @@ CFLAGS_ALL = -std=c11 $(WARN) $(HARDEN) $(SANFLAGS) $(CFLAGS) -pthread
 LDFLAGS_ALL = -pie -Wl,-z,relro,-z,now $(SANFLAGS) $(LDFLAGS) -pthread
 LIBS_ALL = $(PKG_LIBS) -lm $(LIBS)
 
-LIB_SRC := $(sort $(wildcard src/*/*.c))
+LIB_SRC := $(sort $(wildcard src/*/*.c src/*/*/*.c))
 LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/obj/%.o)
 LUA_INC := $(patsubst src/%.lua,$(BUILD)/gen/%.lua.inc,$(sort $(wildcard src/*/*.lua)))
 PAGE_INC := $(foreach f,$(sort $(wildcard consumer/page/*)),$(f:consumer/%=$(BUILD)/gen/%.inc) $(f:consumer/%=$(BUILD)/gen/%.gz.inc))
+KIND_INC := $(BUILD)/gen/target/kinds.inc
 CONSUMER_OBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard consumer/*.c)))
 PRODUCER_OBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard producer/*.c)))
 UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
@@ -88,7 +89,7 @@ $(BUILD)/libsluice.a: $(LIB_OBJ)
 	$(call SAY,AR)
 	$(Q)$(AR) rcs $@ $(LIB_OBJ)
 
-$(BUILD)/obj/%.o: %.c | $(LUA_INC)
+$(BUILD)/obj/%.o: %.c | $(LUA_INC) $(KIND_INC)
 	@mkdir -p $(@D)
 	$(call SAY,CC)
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(DEPFLAGS) -c -o $@ $<
@@ -104,6 +105,13 @@ $(BUILD)/gen/revision: always
 $(BUILD)/gen/%.lua.inc: src/%.lua
 	@mkdir -p $(@D)
 	@sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/"/' -e 's/$$/\\n"/' $< > $@
+
+# The kinds of targets there are, one line a file: KIND(argo_events, "argo-events")
+KINDS := $(basename $(notdir $(sort $(wildcard src/target/kinds/*.c))))
+$(KIND_INC): always
+	@mkdir -p $(@D)
+	@for k in $(KINDS); do echo "KIND($${k//-/_}, \"$$k\")"; done > $@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 # A file of the console's page becomes the bytes of a C array, without indentation, blank and
 # comment lines: plain and compressed.
@@ -272,7 +280,7 @@ clean:
 	rm -rf build
 
 # For clang-tidy.
-gen: $(LUA_INC) $(PAGE_INC)
+gen: $(LUA_INC) $(PAGE_INC) $(KIND_INC)
 print-flags:
 	$(info $(CPPFLAGS_ALL) -std=c11)
 	@:

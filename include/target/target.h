@@ -5,6 +5,8 @@
 #include "event/event.h"
 #include "event/match.h"
 #include "event/template.h"
+#include "target/attempt.h"
+#include "target/kind.h"
 #include "wire/http.h"
 
 enum {
@@ -17,17 +19,20 @@ enum {
 /* What configuration says; strings borrowed during target_new only. */
 struct target_options {
     const char *name;   /* [a-z0-9][a-z0-9._-]*, at most TARGET_NAME_MAX - 1 */
-    const char *method; /* default "POST" */
-    const char *url;    /* scheme, host and port are constant */
+    const char *kind;   /* of kind_find; NULL: "http" */
+    const char *method; /* NULL: the kind's, "POST" */
+    const char *url;    /* scheme, host and port are constant; without a path: the kind's
+                         */
+    const char *token_secret; /* NULL, or the name of the secret the kind's auth says */
     const struct http_header *headers; /* values are templates */
     size_t header_count;
     struct json_object
-        *body;    /* tree whose strings are templates, copied; a string that is one
-                     ${event:/pointer} takes the type of the value. NULL: the event's
-                     document as JSON, except for GET and HEAD */
-    bool no_body; /* send none */
-    const char
-        *sign_secret; /* NULL, or the name of the secret: sign: standard-webhooks */
+        *body;        /* tree whose strings are templates, copied; a string that is one
+                         ${event:/pointer} takes the type of the value. NULL: the event's
+                         document as JSON, except for GET and HEAD */
+    bool no_body;     /* send none */
+    const char *sign; /* "standard-webhooks" (also NULL) or "hmac-sha256" */
+    const char *sign_secret; /* NULL: not signed; or the name of the secret */
 };
 
 struct target;
@@ -39,6 +44,19 @@ struct target *target_new(const struct target_options *options,
 void target_free(struct target *target);
 const char *target_name(const struct target *target);
 const char *target_host(const struct target *target); /* "https://argocd.acme.io:443" */
+const struct kind *target_kind(const struct target *target);
+
+/* What the end of a call to this target means: by status, and where its kind knows more,
+ * by headers and body. In the call's done only. */
+void target_classify(const struct target *target, const struct http_call *call,
+                     int64_t retry_after_cap_ms, struct attempt_result *result);
+
+/* Append what target_status_make asks for later to see how the run goes that this call
+ * started; at most KIND_FOLLOW_MAX - 1 bytes, and no credential. In the call's done only,
+ * of a call that is ATTEMPT_DONE or ATTEMPT_ALREADY.
+ * Returns 0, or -ENOENT: there is nothing to ask, nothing appended. */
+int target_follow(const struct target *target, const struct http_call *call,
+                  struct str *path);
 
 /* One request, made ready. Owns its memory, nothing in it is the target's; the http_call
  * borrows from it. */
@@ -71,5 +89,16 @@ int target_request_make(const struct target *target, const struct event *ev,
                         int64_t wall_s, template_secret_fn *secret, void *arg,
                         struct target_request *request, struct err *err);
 void target_request_release(struct target_request *request);
+
+/* Make the request that asks how a run goes: a GET on the target's own host, with its
+ * credentials and those of its headers that do not speak of an event.
+ *
+ * path     of target_follow, kept somewhere meanwhile; it cannot lead to another host.
+ * request  out: target_request_release in every case.
+ * Returns 0, -ENOENT (the secrets lack one), -EBADMSG (not a path), -EINVAL (too long);
+ * the sentence holds no value. */
+int target_status_make(const struct target *target, const char *path,
+                       template_secret_fn *secret, void *arg,
+                       struct target_request *request, struct err *err);
 
 #endif

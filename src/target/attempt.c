@@ -65,6 +65,8 @@ void attempt_classify(const struct http_call *call, int64_t retry_after_cap_ms,
                       struct attempt_result *result)
 {
     result->retry_after_ms = -1;
+    result->wait_ms = -1;
+    result->detail[0] = '\0';
     switch (call->end) {
     case HTTP_END_RECALLED:
         set(result, ATTEMPT_AGAIN, "recalled");
@@ -107,6 +109,8 @@ bool attempt_is_sick(const struct attempt_result *result, const struct http_call
     switch (result->class) {
     case ATTEMPT_DONE:
     case ATTEMPT_AGAIN:
+    case ATTEMPT_ALREADY:
+    case ATTEMPT_HELD:
         return false;
     case ATTEMPT_UNCERTAIN:
         return true;

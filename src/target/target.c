@@ -26,6 +26,7 @@ struct header {
 
 struct target {
     char *name;
+    const struct kind *kind;
     char *method;
     struct url *url;
     struct header *headers;
@@ -211,6 +212,8 @@ struct target *target_new(const struct target_options *options,
     }
     struct target *t = mem_zalloc(sizeof(*t));
     t->name = mem_strdup(options->name);
+    t->kind = kind_find(options->kind != NULL ? options->kind : "http");
+    ASSERT(t->kind != NULL);
     if (set_up(t, options, known_secret, arg, err) != 0) {
         target_free(t);
         return NULL;
@@ -244,6 +247,40 @@ const char *target_name(const struct target *target)
 const char *target_host(const struct target *target)
 {
     return url_host(target->url);
+}
+
+const struct kind *target_kind(const struct target *target)
+{
+    return target->kind;
+}
+
+/* ---- what came of a request ---- */
+
+void target_classify(const struct target *target, const struct http_call *call,
+                     int64_t retry_after_cap_ms, struct attempt_result *result)
+{
+    attempt_classify(call, retry_after_cap_ms, result);
+    if (target->kind->classify != NULL && call->end == HTTP_END_ANSWERED) {
+        target->kind->classify(call, result);
+    }
+}
+
+int target_follow(const struct target *target, const struct http_call *call,
+                  struct str *path)
+{
+    return target->kind->follow != NULL ? target->kind->follow(call, path) : -ENOENT;
+}
+
+int target_status_make(const struct target *target, const char *path,
+                       template_secret_fn *secret, void *arg,
+                       struct target_request *request, struct err *err)
+{
+    (void)path;
+    (void)secret;
+    (void)arg;
+    str_init(&request->arena);
+    return err_set(err, -ENOENT, "targets.%s: a target of kind %s cannot be asked",
+                   target->name, target->kind->name);
 }
 
 /* ---- making a request ---- */
