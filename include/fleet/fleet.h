@@ -7,6 +7,7 @@
 
 #include "base/metrics.h"
 #include "fleet/config.h"
+#include "fleet/gate.h"
 #include "fleet/ledger.h"
 #include "fleet/limiter.h"
 #include "fleet/plan.h"
@@ -24,8 +25,10 @@ struct fleet {
     struct ledger *ledger;
     struct limiter *limiter;
     struct kafka_producer *producer;
-    struct plans *plans; /* what a reload may change */
-    char **retry_topics; /* by tier */
+    struct plans *plans;     /* what a reload may change */
+    const struct gate *gate; /* who is asked before gated targets are called; NULL:
+                                nobody. Set before the first lane starts */
+    char **retry_topics;     /* by tier */
     char *dead_topic;
     void (*rested)(void *arg, struct lane *lane); /* a lane's thread is about to end */
     void *arg;

@@ -8,6 +8,7 @@
 
 #include "base/metrics.h"
 #include "fleet/config.h"
+#include "fleet/gate.h"
 #include "fleet/lane.h"
 #include "fleet/view.h"
 
@@ -20,6 +21,11 @@ struct worker *worker_new(struct config *config, struct metrics *metrics,
 
 /* Before worker_join: who is told of settled batches. */
 void worker_observe(struct worker *worker, fleet_settled_fn *settled, void *arg);
+
+/* Before worker_join: who is asked before a target with a gate is called. Borrowed until
+ * worker_stop has returned; it answers until then. Nobody is set: such targets' units
+ * wait. */
+void worker_set_gate(struct worker *worker, const struct gate *gate);
 
 /* Ask the brokers for the topics and create ours. Blocks until until_ms at most.
  * Returns 0; -ETIMEDOUT: no broker answers yet, try again; else as topics_ready. */

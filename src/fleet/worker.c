@@ -210,6 +210,11 @@ void worker_observe(struct worker *w, fleet_settled_fn *settled, void *arg)
     w->fleet.settled_arg = arg;
 }
 
+void worker_set_gate(struct worker *w, const struct gate *gate)
+{
+    w->fleet.gate = gate;
+}
+
 /* A done mark that ends before its event does lets an old event trigger again. */
 static void warn_retention(struct worker *w, int64_t until_ms)
 {
