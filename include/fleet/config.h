@@ -20,6 +20,7 @@
 enum {
     CONFIG_LIMITS_MAX = 256,
     CONFIG_TARGETS_MAX = 256,
+    CONFIG_CLUSTERS_MAX = 256,
     CONFIG_TIERS_MAX = 8,
     CONFIG_GATE_KINDS_MAX = 16,
     CONFIG_ISSUES_MAX = 500
@@ -36,6 +37,18 @@ struct config_secret {
     char *file;  /* where it comes from; NULL: the environment */
     char *env;   /* the variable that holds it; NULL: the file */
     char *value; /* NULL until config_load_secrets; wiped on release */
+};
+
+/* A Kubernetes cluster that is asked: clusters.* */
+struct config_cluster {
+    char *name;
+    char *kubeconfig; /* the file; NULL: in_cluster or is_virtual */
+    char *context;    /* NULL: the file's own */
+    bool in_cluster;  /* we are a pod of it */
+    bool is_virtual;  /* it has no API server that could be reached; nobody dials it */
+    double rate_per_s;
+    double burst;
+    int concurrency;
 };
 
 /* What a target wants to know of a cluster before it is called: targets.*.gate.* */
@@ -135,6 +148,13 @@ struct config {
     size_t target_count;
     struct config_secret *secrets;
     size_t secret_count;
+    struct config_cluster *clusters;
+    size_t cluster_count;
+    struct {
+        int64_t every_ms;   /* 1m */
+        int64_t timeout_ms; /* 5s: of one cluster */
+        int width;          /* 16 */
+    } cluster_check;
     struct config_settings *settings; /* what config_show prints; hidden */
     int64_t loaded_wall_ms; /* the limits' version: of two fleets that differ, the later
                                start wins */
@@ -179,6 +199,11 @@ struct config *config_load(const char *path, const struct config_override *overr
 /* One more owner, of whom each says config_free. Returns the configuration. */
 struct config *config_hold(struct config *config);
 void config_free(struct config *config);
+
+/* A cluster by name (NULL: the only one there is), or NULL with a sentence that names
+ * those there are, -EINVAL. */
+const struct config_cluster *config_cluster_find(const struct config *config,
+                                                 const char *name, struct err *err);
 
 /* Is a setting ("targets.*.url" of "argocd-prod") written the same in both? */
 bool config_same(const struct config *a, const struct config *b, const char *pattern,

@@ -244,6 +244,9 @@ void config_build_sections(struct config *config)
     config->console.listen = copy_text(config, "console.listen");
     config->console.token_file = copy_text(config, "console.token_file");
     config->console.read_only = number(config, "console.read_only") != 0;
+    config->cluster_check.every_ms = number(config, "cluster_check.every");
+    config->cluster_check.timeout_ms = number(config, "cluster_check.timeout");
+    config->cluster_check.width = (int)number(config, "cluster_check.width");
     config->log_level = (enum log_level)number(config, "log.level");
     config->log_format = (enum log_format)number(config, "log.format");
 }
@@ -269,6 +272,7 @@ struct config *config_load(const char *path, const struct config_override *overr
         config_build_sections(config);
         config_build_limits(config);
         config_build_secrets(config);
+        config_build_clusters(config);
         config_build_targets(config);
         config_check(config);
     }
@@ -343,6 +347,7 @@ void config_free(struct config *config)
         free(config->secrets[i].env);
         free_secret(config->secrets[i].value);
     }
+    config_clusters_release(config);
     free(config->limits);
     free(config->targets);
     free(config->secrets);

@@ -96,6 +96,9 @@ static const struct {
      "The request of this target would not be one."},
     {CODE_TOO_MANY, "too many",
      "There are more of these than a process keeps."},
+    {CODE_CLUSTER, "a cluster",
+     "`clusters` names the Kubernetes clusters that are asked. Each is reached in one way: by a kubeconfig\n"
+     "file, as a pod of it (`in_cluster: true`), or not at all (`virtual: true`)."},
     {CODE_GATE, "a target's gate",
      "`gate: {hibernating: hold|wake|skip}` asks a cluster before each trigger, so it needs that cluster\n"
      "(`clusters`; `gate.cluster` names one of several), a namespace, labels to look for as in\n"

@@ -118,6 +118,7 @@ enum config_code {
     CODE_TWO_SOURCES = 28,
     CODE_TARGET = 29,
     CODE_TOO_MANY = 30,
+    CODE_CLUSTER = 32,
     CODE_GATE = 33,
 };
 
@@ -152,6 +153,8 @@ void settings_note(struct config_settings *settings, enum config_severity severi
 void config_build_sections(struct config *config); /* config.c */
 void config_build_limits(struct config *config);   /* config_targets.c, in this order */
 void config_build_secrets(struct config *config);
+void config_build_clusters(struct config *config); /* config_clusters.c */
+void config_clusters_release(struct config *config);
 void config_build_targets(struct config *config);
 void config_build_gate(struct config *config,
                        struct config_target *target); /* config_gate.c */
