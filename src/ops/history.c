@@ -21,8 +21,9 @@ static const char add_text[] =
     ;
 
 enum {
-    KEYS_AND_LIMITS = 4,
-    CHAPTERS_A_CALL = (REDIS_ARGS_MAX - KEYS_AND_LIMITS) / 2,
+    KEYS_AND_LIMITS = 7,
+    WORDS_A_CHAPTER = 3,
+    CHAPTERS_A_CALL = (REDIS_ARGS_MAX - KEYS_AND_LIMITS) / WORDS_A_CHAPTER,
     TIMEOUT_MS = 2000,
     NUMBER_LEN = 24,
     REASONS_A_BATCH = 16, /* further ones are counted with the next dead letter */
@@ -41,11 +42,14 @@ struct history {
     struct redis *redis;
     struct redis_script *add;
     char *index_key;
+    char *apps_key;
     char *recent_key;
     char *dead_key;
     char cap[NUMBER_LEN];
     char ttl[NUMBER_LEN];
     char chapters[NUMBER_LEN];
+    char apps[NUMBER_LEN];
+    char of_app[NUMBER_LEN];
     struct metric *dropped;
     pthread_mutex_t mu;
     /* guarded by mu */
@@ -96,16 +100,17 @@ static bool has_trouble(const struct batch_event *be)
 struct call {
     struct redis_command command;
     struct str texts[CHAPTERS_A_CALL];
+    struct str apps[CHAPTERS_A_CALL];
     size_t count;
 };
 
 static void call_begin(const struct history *h, struct call *call)
 {
     call->count = 0;
-    call->command = redis_words(now_ms() + TIMEOUT_MS, false, h->index_key, h->ttl,
-                                h->cap, h->chapters, NULL);
+    call->command = redis_words(now_ms() + TIMEOUT_MS, false, h->index_key, h->apps_key,
+                                h->ttl, h->cap, h->chapters, h->apps, h->of_app, NULL);
     call->command.script = h->add;
-    call->command.key_count = 1;
+    call->command.key_count = 2;
     call->command.name = "history";
 }
 
@@ -116,18 +121,25 @@ static void call_send(struct history *h, struct call *call)
     }
     for (size_t i = 0; i < call->count; i++) {
         str_release(&call->texts[i]);
+        str_release(&call->apps[i]);
     }
     call->count = 0;
 }
 
-static void call_add(struct call *call, const char *id, struct str *chapter)
+static void add_word(struct redis_command *c, const char *text, size_t len)
 {
-    struct redis_command *c = &call->command;
-    c->args[c->arg_count] = id;
-    c->lens[c->arg_count++] = strlen(id);
-    c->args[c->arg_count] = chapter->data;
-    c->lens[c->arg_count++] = chapter->len;
-    call->texts[call->count++] = *chapter; /* the struct moves, its bytes stay */
+    c->args[c->arg_count] = text;
+    c->lens[c->arg_count++] = len;
+}
+
+static void call_add(struct call *call, const char *id, struct str *chapter,
+                     struct str *app)
+{
+    add_word(&call->command, id, strlen(id));
+    add_word(&call->command, chapter->data, chapter->len);
+    add_word(&call->command, app->data, app->len);
+    call->texts[call->count] = *chapter; /* the structs move, their bytes stay */
+    call->apps[call->count++] = *app;
 }
 
 static void write_chapters(struct history *h, const struct lane *lane,
@@ -147,9 +159,12 @@ static void write_chapters(struct history *h, const struct lane *lane,
             continue;
         }
         struct str chapter;
+        struct str app;
         str_init(&chapter);
+        str_init(&app);
         history_chapter(lane, batch, be, now_wall, &chapter);
-        call_add(&call, id, &chapter);
+        history_app(be, &app);
+        call_add(&call, id, &chapter, &app);
         if (call.count == CHAPTERS_A_CALL) {
             call_send(h, &call);
             call_begin(h, &call);
@@ -269,11 +284,14 @@ struct history *history_new(const struct config *config, struct redis *redis,
     h->redis = redis;
     h->add = redis_script_new(redis, add_text);
     h->index_key = key_of(config, "events");
+    h->apps_key = key_of(config, "apps");
     h->recent_key = key_of(config, "recent");
     h->dead_key = key_of(config, "dead");
     snprintf(h->cap, sizeof h->cap, "%lld", (long long)config->history.events);
     snprintf(h->ttl, sizeof h->ttl, "%lld", (long long)config->history.ttl_ms);
     snprintf(h->chapters, sizeof h->chapters, "%d", HISTORY_CHAPTERS_MAX);
+    snprintf(h->apps, sizeof h->apps, "%d", HISTORY_APPS_MAX);
+    snprintf(h->of_app, sizeof h->of_app, "%d", HISTORY_EVENTS_OF_APP);
     h->plain.per_s = h->trouble.per_s = HISTORY_PER_S;
     h->shown.per_s = HISTORY_SAMPLE_PER_S;
     h->shown_trouble.per_s = HISTORY_TROUBLE_PER_S;
@@ -293,6 +311,7 @@ void history_free(struct history *h)
     }
     MUST(pthread_mutex_destroy(&h->mu));
     free(h->index_key);
+    free(h->apps_key);
     free(h->recent_key);
     free(h->dead_key);
     free(h);

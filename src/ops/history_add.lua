@@ -1,23 +1,39 @@
--- Chapters of events' stories. KEYS: the index, a sorted set of ids by time. ARGV: ttl_ms, how many events to keep,
--- how many chapters of one, then for each "id" and "chapter". An event's chapters are a list at <index>:<id>.
--- What is too much goes at most OVER_MAX events a call, so that a smaller cap never blocks the server for long.
+-- Chapters of events' stories. KEYS: the index of events, a sorted set of ids by time, and that of applications.
+-- ARGV: ttl_ms, how many events to keep, how many chapters of one, how many applications, how many events of one,
+-- then for each "id", "chapter" and "<ms when first seen>:<application>" ("" when it has none). An event's chapters
+-- are a list at <events>:<id>; an application's events a sorted set at <applications>:<application>.
+-- What is too much goes at most OVER_MAX at a call, so that a smaller cap never blocks the server for long.
 local OVER_MAX = 100
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-for i = 4, #ARGV, 2 do
+local function trim(index, most)
+    local over = redis.call('ZCARD', index) - tonumber(most)
+    if over > 0 then
+        local last = math.min(over, OVER_MAX) - 1
+        for _, name in ipairs(redis.call('ZRANGE', index, 0, last)) do
+            redis.call('DEL', index .. ':' .. name)
+        end
+        redis.call('ZREMRANGEBYRANK', index, 0, last)
+    end
+    redis.call('PEXPIRE', index, ARGV[1])
+end
+for i = 6, #ARGV, 3 do
     local key = KEYS[1] .. ':' .. ARGV[i]
     redis.call('RPUSH', key, ARGV[i + 1])
     redis.call('LTRIM', key, -tonumber(ARGV[3]), -1)
     redis.call('PEXPIRE', key, ARGV[1])
     redis.call('ZADD', KEYS[1], now, ARGV[i])
-end
-local over = redis.call('ZCARD', KEYS[1]) - tonumber(ARGV[2])
-if over > 0 then
-    local last = math.min(over, OVER_MAX) - 1
-    for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, last)) do
-        redis.call('DEL', KEYS[1] .. ':' .. id)
+    local colon = string.find(ARGV[i + 2], ':', 1, true)
+    if colon then
+        local app = string.sub(ARGV[i + 2], colon + 1)
+        key = KEYS[2] .. ':' .. app
+        -- a later chapter does not make an event a newer one
+        redis.call('ZADD', key, 'NX', string.sub(ARGV[i + 2], 1, colon - 1), ARGV[i])
+        redis.call('ZREMRANGEBYRANK', key, 0, -tonumber(ARGV[5]) - 1)
+        redis.call('PEXPIRE', key, ARGV[1])
+        redis.call('ZADD', KEYS[2], now, app)
     end
-    redis.call('ZREMRANGEBYRANK', KEYS[1], 0, last)
 end
-redis.call('PEXPIRE', KEYS[1], ARGV[1])
-return over
+trim(KEYS[1], ARGV[2])
+trim(KEYS[2], ARGV[4])
+return 0

@@ -39,6 +39,32 @@ static void add_event(struct str *out, const struct batch_event *be)
     }
 }
 
+/* What tells a run of CI from others; for a chapter. */
+static void add_run(struct str *out, const struct batch_event *be)
+{
+    char *const *fields = be->event.fields;
+    if (be->decoded) {
+        add_text(out, "branch", fields[EVENT_BRANCH]);
+        add_text(out, "pipeline", fields[EVENT_PIPELINE]);
+        add_text(out, "run", fields[EVENT_RUN]);
+        add_text(out, "run_url", fields[EVENT_RUN_URL]);
+    }
+}
+
+void history_app(const struct batch_event *be, struct str *out)
+{
+    const char *app = be->decoded ? be->event.fields[EVENT_APP] : NULL;
+    size_t len = app ? strlen(app) : 0;
+    if (len == 0 || len > HISTORY_APP_MAX) {
+        return;
+    }
+    int64_t seen_ms = be->unit_count > 0 ? be->units[0].first_seen_wall_ms : 0;
+    str_addf(out, "%lld:", (long long)(seen_ms ? seen_ms : be->record->timestamp_ms));
+    if (!redact_url_users(app, len, out)) {
+        str_put(out, app, len);
+    }
+}
+
 static const char *target_of(const struct unit *unit)
 {
     if (unit->target) {
@@ -83,6 +109,7 @@ void history_chapter(const struct lane *lane, const struct batch_of_events *batc
     add_number(out, "events", (int64_t)batch->event_count);
     add_text(out, "closed_by", batch->closed_by);
     add_event(out, be);
+    add_run(out, be);
     str_add(out, ",\"units\":[");
     for (size_t i = 0; i < shown; i++) {
         str_add(out, i ? "," : "");

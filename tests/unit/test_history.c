@@ -1,6 +1,7 @@
 /* What of settled batches is written down, by lanes on a stage. */
 #include "lane_stage.h"
 
+#include "ops/apps.h"
 #include "ops/history.h"
 #include "wire/json.h"
 #include "wire/redis_ask.h"
@@ -155,6 +156,111 @@ static void history__forgets_the_oldest_events_first(void **state)
     assert_int_equal(ids.count, 3);
     assert_int_equal(count_keys("sluice:ops:{g}:events:*"), 3);
     redis_values_release(&ids, 1);
+    end_with_history();
+}
+
+/* The ids that apps_last gives, as "newest,older". */
+static char *last_of(const char *app)
+{
+    struct ops_place place = {.config = t.config, .redis = t.fleet.redis};
+    struct json_object *ids;
+    struct str text;
+    str_init(&text);
+    if (apps_last(&place, app, now_ms() + PATIENCE_MS, &ids, NULL) == 0) {
+        for (size_t i = 0; i < json_object_array_length(ids); i++) {
+            str_addf(&text, "%s%s", i ? "," : "",
+                     json_object_get_string(json_object_array_get_idx(ids, i)));
+        }
+    }
+    json_free(ids);
+    return str_take(&text);
+}
+
+static void assert_last(const char *app, const char *ids)
+{
+    int64_t until_ms = now_ms() + PATIENCE_MS;
+    char *text = last_of(app);
+    while (strcmp(text, ids) != 0 && now_ms() < until_ms) {
+        free(text);
+        text = last_of(app);
+    }
+    assert_string_equal(text, ids);
+    free(text);
+}
+
+static void history__knows_the_last_events_of_an_application(void **state)
+{
+    (void)state;
+    begin_with_history("");
+    struct ops_place place = {.config = t.config, .redis = t.fleet.redis};
+    struct apps apps;
+    struct err err = ERR_INIT;
+    struct json_object *ids;
+    fake_publish(t.partition, "k", EVENT("1", "team/x", "c1"), NULL);
+    fake_publish(t.partition, "k", EVENT("2", "y", "c1"), NULL);
+    go();
+    assert_true(fake_await_done(t.partition, 2));
+    fake_publish(t.partition, "k", EVENT("3", "team/x", "c1"), NULL);
+    assert_true(fake_await_done(t.partition, 3));
+    fake_publish(t.partition, "k", EVENT("1", "team/x", "c1"), NULL); /* once more */
+    assert_true(fake_await_done(t.partition, 4));
+    stop_lane(LANE_NO_STARTS);
+    struct redis_value chapters =
+        ask_until_count(2, "LRANGE", "sluice:ops:{g}:events:1", "0", "-1");
+    redis_values_release(&chapters, 1);
+    assert_last("team/x", "3,1");
+    assert_last("y", "2");
+    assert_int_equal(apps_list(&place, now_ms() + PATIENCE_MS, &apps, NULL), 0);
+    assert_int_equal(apps.count, 2);
+    assert_string_equal(apps.items[0].name, "team/x");
+    assert_string_equal(apps.items[1].name, "y");
+    assert_true(apps.items[0].last_ms >= now_wall_ms() - PATIENCE_MS);
+    apps_release(&apps);
+    assert_int_equal(apps_last(&place, "z", now_ms() + PATIENCE_MS, &ids, &err), -ENOENT);
+    assert_null(ids);
+    assert_non_null(strstr(err.text, "nothing is known of application z"));
+    end_with_history();
+}
+
+/* As the script is called by hand, for what would take many events. */
+static void add_chapter(struct redis_script *script, const char *apps_max,
+                        const char *of_app, const char *id, const char *app)
+{
+    struct err err = ERR_INIT;
+    struct redis_value value;
+    struct redis_command command =
+        redis_words(now_ms() + PATIENCE_MS, true, "sluice:ops:{g}:events",
+                    "sluice:ops:{g}:apps", "60000", "100", "20", apps_max, of_app, id,
+                    "{}", app, NULL);
+    command.script = script;
+    command.key_count = 2;
+    assert_int_equal(redis_ask(t.fleet.redis, &command, 1, &value, &err), 0);
+    redis_values_release(&value, 1);
+}
+
+static void history__bounds_what_it_knows_of_applications(void **state)
+{
+    (void)state;
+    static const char text[] =
+#include "ops/history_add.lua.inc"
+        ;
+    begin_with_history("");
+    struct redis_script *script = redis_script_new(t.fleet.redis, text);
+    add_chapter(script, "2", "3", "e1", "1000:a");
+    add_chapter(script, "2", "3", "e2", "2000:a");
+    add_chapter(script, "2", "3", "e3", "1500:a"); /* seen between the two */
+    add_chapter(script, "2", "3", "e4", "3000:a");
+    assert_last("a", "e4,e2,e3");
+    add_chapter(script, "2", "3", "e4", "9000:a"); /* later, and no newer */
+    add_chapter(script, "2", "3", "e5", "4000:a");
+    assert_last("a", "e5,e4,e2");
+    add_chapter(script, "2", "3", "e6", "1:b");
+    add_chapter(script, "2", "3", "e7", "1:c:d");
+    add_chapter(script, "2", "3", "e8", ""); /* of no application */
+    assert_last("a", "");
+    assert_last("b", "e6");
+    assert_last("c:d", "e7");
+    assert_int_equal(count_keys("sluice:ops:{g}:apps:*"), 2);
     end_with_history();
 }
 
