@@ -68,6 +68,11 @@ part_compose() {
     want python3-jsonschema "holds it against the specification" python3 -c "import jsonschema"
     want debootstrap "makes the base image where no registry can be reached" program debootstrap
 }
+part_kube() {
+    part_test
+    want openssl "makes certificates" program openssl
+    want etcd-server "keeps what the API machinery of Kubernetes serves (its own service is not used)" program etcd
+}
 part_lint() {
     want python3 "the rules of the house" program python3
     want clang-format "layout on the page" program clang-format
@@ -76,9 +81,9 @@ part_lint() {
 
 for part in "$@"; do
     case $part in
-    build | demo | test | real | lint | compose) "part_$part" ;;
+    build | demo | test | real | lint | compose | kube) "part_$part" ;;
     *)
-        echo "deps: no part called '$part' (build demo test real lint compose)" >&2
+        echo "deps: no part called '$part' (build demo test real lint compose kube)" >&2
         exit 64
         ;;
     esac
