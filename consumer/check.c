@@ -1,6 +1,7 @@
 /* check: the configuration, offline. */
 #include "commands.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -88,8 +89,11 @@ static void print_json(struct json_object *files, const struct outcome *all)
 static void check_secrets(struct config *config, struct config_report *report)
 {
     struct err err = ERR_INIT;
-    if (config_load_secrets(config, environ, &err) != 0) {
-        config_report_add(report, CONFIG_ERROR, "SL-C12", "secrets", err.text);
+    int rc = config_load_secrets(config, environ, &err);
+    if (rc != 0) {
+        bool token = rc == -EINVAL; /* it was read, and will not do */
+        config_report_add(report, CONFIG_ERROR, token ? "SL-C35" : "SL-C12",
+                          token ? "tokens" : "secrets", err.text);
     }
 }
 

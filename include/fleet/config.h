@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "event/match.h"
+#include "fleet/rule.h"
 #include "target/target.h"
 #include "wire/kafka.h"
 
@@ -23,6 +24,10 @@ enum {
     CONFIG_CLUSTERS_MAX = 256,
     CONFIG_TIERS_MAX = 8,
     CONFIG_GATE_KINDS_MAX = 16,
+    CONFIG_ROLES_MAX = 64,
+    CONFIG_TOKENS_MAX = 64,
+    CONFIG_TOKEN_MIN = 16, /* characters of a token's text */
+    CONFIG_TOKEN_MAX = 512,
     CONFIG_ISSUES_MAX = 500
 };
 
@@ -89,6 +94,20 @@ struct config_target {
     struct config_gate gate;
 };
 
+struct config_role {
+    char *name;
+    struct rule *rules; /* roles.*.allow */
+    size_t rule_count;
+};
+
+/* Who may ask the HTTP API. */
+struct config_token {
+    char *name;
+    char *secret; /* the name of the secret that holds its text */
+    int *roles;   /* indexes into config.access.roles */
+    size_t role_count;
+};
+
 struct config {
     struct {
         char *brokers; /* comma-separated */
@@ -140,6 +159,13 @@ struct config {
         char *token_file; /* NULL: none */
         bool read_only;   /* true */
     } console;
+    struct {
+        int parts; /* 4: how many parts a list is asked in */
+        struct config_role *roles;
+        size_t role_count;
+        struct config_token *tokens; /* none: whoever reaches the API may read */
+        size_t token_count;
+    } access;
     enum log_level log_level;
     enum log_format log_format;
     struct config_limit *limits;
@@ -219,7 +245,8 @@ bool config_code_at(size_t i, char code[8], const char **title);
 size_t config_help(const char *prefix, struct str *out);
 
 /* Read secret files and SLUICE_SECRET_* variables. Returns 0, or -ENOENT/-EACCES with a
- * sentence naming the secret and the file, and the next step. */
+ * sentence naming the secret and the file, and the next step; or -EINVAL: the text of a
+ * token is too short, cannot be sent, or is another's too. */
 int config_load_secrets(struct config *config, char *const *environment, struct err *err);
 
 /* What a reload from one to the other would change.
@@ -233,6 +260,8 @@ void config_compare(const struct config *from, const struct config *to,
 /* The same for those alone that Kafka and Redis want: what an operator's command needs,
  * which may not see the targets' secrets. */
 int config_load_access(struct config *config, char *const *environment, struct err *err);
+/* Only those that tokens want: who serves the HTTP API without the rest. */
+int config_load_tokens(struct config *config, char *const *environment, struct err *err);
 /* Only those that Kafka wants: who publishes. */
 int config_load_kafka_access(struct config *config, char *const *environment,
                              struct err *err);

@@ -274,6 +274,7 @@ struct config *config_load(const char *path, const struct config_override *overr
         config_build_secrets(config);
         config_build_clusters(config);
         config_build_targets(config);
+        config_build_access(config);
         config_check(config);
     }
     config->settings->report = NULL;
@@ -348,6 +349,7 @@ void config_free(struct config *config)
         free_secret(config->secrets[i].value);
     }
     config_clusters_release(config);
+    config_free_access(config);
     free(config->limits);
     free(config->targets);
     free(config->secrets);

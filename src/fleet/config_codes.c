@@ -104,6 +104,14 @@ static const struct {
      "(`clusters`; `gate.cluster` names one of several), a namespace, labels to look for as in\n"
      "`kubectl get -l`, and kinds written group/version/Kind. Namespace and labels may hold ${event.x}, but no\n"
      "secret: both are logged."},
+    {CODE_ROLE, "a role",
+     "roles.NAME.allow is a list of \"ACTION RESOURCE\". Actions are read, pause, resume, drain, redrive, reload,\n"
+     "kube and * for all. Resources are apps/NAME, targets/NAME, consumers/ID and clusters/NAME, with globs\n"
+     "(\"read apps/payments-*\"), and fleet, stream, config, doctor and deadletters; * is all of them."},
+    {CODE_TOKEN, "a token",
+     "tokens.NAME needs `secret`, the name of the secret that holds its text, and `roles`, a list of entries of\n"
+     "`roles`. The text has 16 to 512 printable characters without a space, and no two tokens have the same:\n"
+     "`openssl rand -hex 32` makes one. With any token, /api/v1/ answers only who sends one."},
 };
 /* clang-format on */
 enum { CODE_COUNT = sizeof codes / sizeof codes[0], CODE_TEXT_MAX = 8 };

@@ -179,6 +179,8 @@ void config_compare(const struct config *from, const struct config *to,
     compare_section(from, to, "limits", "limit", summary);
     compare_section(from, to, "secrets", "secret", summary);
     compare_section(from, to, "clusters", "cluster", summary);
+    compare_section(from, to, "roles", "role", summary);
+    compare_section(from, to, "tokens", "token", summary);
     size_t hot = compare_settings(from, to, false, fixed);
     hot += compare_settings(to, from, true, fixed);
     add_count(summary, hot, "setting", "changed");

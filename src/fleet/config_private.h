@@ -120,6 +120,8 @@ enum config_code {
     CODE_TOO_MANY = 30,
     CODE_CLUSTER = 32,
     CODE_GATE = 33,
+    CODE_ROLE = 34,
+    CODE_TOKEN = 35,
 };
 
 /* The next good name of a section from *i on, or NULL. Reports bad ones, and the first
@@ -159,6 +161,13 @@ void config_build_targets(struct config *config);
 void config_build_gate(struct config *config,
                        struct config_target *target); /* config_gate.c */
 void config_gate_release(struct config_gate *gate);
+void config_build_access(struct config *config); /* config_access.c */
+void config_free_access(struct config *config);
+/* Is each token's text one that can be sent and that nobody guesses, and no two the same?
+ * Of those secrets that are loaded; and of one alone. Returns 0 or -EINVAL. */
+int config_check_tokens(const struct config *config, struct err *err);
+int config_check_token(const struct config *config, const struct config_secret *secret,
+                       struct err *err);
 void config_check(const struct config *config); /* config_check.c: what no single value
                                                    shows */
 

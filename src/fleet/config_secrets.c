@@ -158,10 +158,23 @@ int config_load_secrets(struct config *config, char *const *environment, struct 
         rc = load_secret(&config->secrets[i], environment, err);
     }
     rc = rc ? rc : load_redis_password(config, err);
+    rc = rc ? rc : config_check_tokens(config, err);
     if (rc == 0) {
         fill_properties(config);
     }
     return rc;
+}
+
+int config_load_tokens(struct config *config, char *const *environment, struct err *err)
+{
+    int rc = 0;
+    for (size_t i = 0; i < config->access.token_count && rc == 0; i++) {
+        struct config_secret *secret =
+            config_secret_find(config, config->access.tokens[i].secret);
+        ASSERT(secret != NULL); /* config_build_access saw to it */
+        rc = load_secret(secret, environment, err);
+    }
+    return rc ? rc : config_check_tokens(config, err);
 }
 
 int config_load_kafka_access(struct config *config, char *const *environment,
@@ -196,6 +209,7 @@ int config_try_secrets(const struct config *config, char *const *environment,
         struct config_secret tried = config->secrets[i];
         tried.value = NULL;
         rc = load_secret(&tried, environment, err);
+        rc = rc ? rc : config_check_token(config, &tried, err);
         if (tried.value != NULL) {
             mem_wipe(tried.value, strlen(tried.value));
             free(tried.value);

@@ -153,6 +153,15 @@ const struct option config_options[] = {
     {.key = "cluster_check.width", .hot = true, .type = OPTION_INT, .initial = "16", .min = 1, .max = 256,
      .help = "How many clusters are asked at a time"},
 
+    {.key = "roles.*.allow", .hot = true, .type = OPTION_TEXT, .list = true, .required = true,
+     .help = "What who has this role may do, ACTION RESOURCE each: \"read apps/payments-*\", \"pause targets/*\", \"* *\""},
+    {.key = "tokens.*.secret", .hot = true, .type = OPTION_TEXT, .required = true,
+     .help = "The name of the secret that holds the token's text; with any token, /api/v1/ answers only who sends one"},
+    {.key = "tokens.*.roles", .hot = true, .type = OPTION_TEXT, .list = true, .required = true,
+     .help = "The roles of `roles` it has"},
+    {.key = "access.parts", .hot = true, .type = OPTION_INT, .initial = "4", .min = 1, .max = 64,
+     .help = "In how many parts, side by side, a list is asked about what its reader may see"},
+
     {.key = "history.events", .type = OPTION_INT, .initial = "10000", .min = 0, .max = 1000000,
      .help = "How many events' stories are kept in Redis for `trace`; 0: none, and no live view"},
     {.key = "history.ttl", .type = OPTION_DURATION, .initial = "24h", .min = MINUTE, .max = 30 * DAY,
