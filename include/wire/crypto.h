@@ -1,9 +1,11 @@
-/* Hashes, MACs, randomness, names of faults: the one door to libcrypto. Any thread. */
+/* Hashes, MACs, randomness, certificates: the one door to libcrypto. Any thread. */
 #ifndef WIRE_CRYPTO_H
 #define WIRE_CRYPTO_H
 
 #include <stddef.h>
 #include <stdint.h>
+
+#include "base/err.h"
 
 enum { CRYPTO_SHA256_LEN = 32, CRYPTO_HEX128_LEN = 33 };
 
@@ -36,6 +38,14 @@ uint64_t crypto_random_u64(void);
 /* What a certificate's verification ended with (X509_V_ERR_...), in words: "certificate
  * has expired". */
 const char *crypto_certificate_fault(long code);
+
+/* Can a TLS client use these PEM texts? ca and cert: a certificate at least and no
+ * damaged one (in cert ours comes first, its issuers follow; a key beside them does no
+ * harm); key: without a passphrase, for nobody can be asked, and that of our certificate.
+ * ca may be NULL, and both of the others. Whether a certificate is valid today is not
+ * looked at. Returns 0, or -EINVAL with a sentence. */
+int crypto_check_pem(const char *ca, const char *cert, const char *key, struct err *err)
+    __attribute__((warn_unused_result));
 
 const char *crypto_library_version(void);
 

@@ -16,10 +16,10 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/x509.h>
 
-#include "base/err.h"
 #include "base/mem.h"
 
 enum { DRAWN_BYTES = 512, PIECES_BYTES = 1024 };
@@ -228,6 +228,136 @@ uint64_t crypto_random_u64(void)
 const char *crypto_certificate_fault(long code)
 {
     return X509_verify_cert_error_string(code);
+}
+
+/* A key with a passphrase must not make the process ask on a terminal. */
+static int no_passphrase(char *text, int size, int writing, void *arg)
+{
+    bool *asked = arg;
+    (void)text;
+    (void)size;
+    (void)writing;
+    *asked = true;
+    return -1;
+}
+
+static BIO *reader_of(const char *pem)
+{
+    BIO *bio = BIO_new_mem_buf(pem, -1);
+    ASSERT(bio != NULL);
+    return bio;
+}
+
+static bool is_certificate(const char *name)
+{
+    return strcmp(name, PEM_STRING_X509) == 0 || strcmp(name, PEM_STRING_X509_OLD) == 0 ||
+           strcmp(name, PEM_STRING_X509_TRUSTED) == 0;
+}
+
+static bool reads_as_certificate(const unsigned char *data, long len)
+{
+    X509 *x = d2i_X509(NULL, &data, len); /* of a trusted one, the certificate alone */
+    X509_free(x);
+    return x != NULL;
+}
+
+struct pem_count {
+    int blocks; /* read before the end or the first that is damaged */
+    int certificates;
+};
+
+static struct pem_count count_pem(const char *pem)
+{
+    struct pem_count n = {0};
+    BIO *bio = reader_of(pem);
+    char *name = NULL;
+    char *header = NULL;
+    unsigned char *data = NULL;
+    long len = 0;
+    bool good = true;
+    while (good && PEM_read_bio(bio, &name, &header, &data, &len) == 1) {
+        bool certificate = is_certificate(name);
+        good = !certificate || reads_as_certificate(data, len);
+        n.blocks += good ? 1 : 0;
+        n.certificates += good && certificate ? 1 : 0;
+        mem_wipe(data, (size_t)len);
+        OPENSSL_free(name);
+        OPENSSL_free(header);
+        OPENSSL_free(data);
+    }
+    BIO_free(bio);
+    return n;
+}
+
+static int count_begins(const char *pem)
+{
+    static const char begin[] = "-----BEGIN ";
+    int n = 0;
+    for (const char *p = strstr(pem, begin); p != NULL; p = strstr(p + 1, begin)) {
+        n++;
+    }
+    return n;
+}
+
+static int check_certificates(const char *what, const char *pem, struct err *err)
+{
+    int begun = count_begins(pem);
+    struct pem_count read = count_pem(pem);
+    if (read.blocks < begun) {
+        return err_set(err, -EINVAL,
+                       "the %s cannot be read: PEM block %d of %d is damaged", what,
+                       read.blocks + 1, begun);
+    }
+    if (read.certificates == 0) {
+        return err_set(
+            err, -EINVAL,
+            "the %s holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)",
+            what);
+    }
+    return 0;
+}
+
+static int check_key(const char *cert, const char *key, struct err *err)
+{
+    bool asked = false;
+    BIO *bio = reader_of(key);
+    EVP_PKEY *private = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, &asked);
+    BIO_free(bio);
+    if (private == NULL) {
+        return err_set(err, -EINVAL,
+                       asked
+                           ? "the client key has a passphrase, which nobody can be asked "
+                             "for: store it without one (openssl pkey -in KEY -out PLAIN)"
+                           : "the client key cannot be read: it is no private key in PEM "
+                             "form or is damaged");
+    }
+    bio = reader_of(cert);
+    X509 *x = PEM_read_bio_X509(bio, NULL, no_passphrase, &asked);
+    ASSERT(x != NULL); /* it was read before */
+    bool fits = X509_check_private_key(x, private) == 1;
+    X509_free(x);
+    BIO_free(bio);
+    EVP_PKEY_free(private);
+    return fits ? 0
+                : err_set(err, -EINVAL,
+                          "the client key is not that of the client certificate: one of "
+                          "the two was renewed without the other");
+}
+
+/* What libcrypto notes of the failures stays in the thread's error queue: whoever reads
+ * that queue in this process clears it before. */
+int crypto_check_pem(const char *ca, const char *cert, const char *key, struct err *err)
+{
+    int rc = ca != NULL ? check_certificates("CA data", ca, err) : 0;
+    if (rc == 0 && (cert == NULL) != (key == NULL)) {
+        return err_set(err, -EINVAL, "there is a client %s without its %s",
+                       cert != NULL ? "certificate" : "key",
+                       cert != NULL ? "key" : "certificate");
+    }
+    if (rc == 0 && cert != NULL) {
+        rc = check_certificates("client certificate", cert, err);
+    }
+    return rc == 0 && key != NULL ? check_key(cert, key, err) : rc;
 }
 
 const char *crypto_library_version(void)
