@@ -47,6 +47,9 @@ const char *httpd_method(const struct httpd_request *r);
 const char *httpd_path(const struct httpd_request *r); /* decoded, without query */
 const char *httpd_query(const struct httpd_request *r,
                         const char *name); /* NULL when absent */
+/* The nth value of a name that comes more than once (?ref=a&ref=b), from 0, in the order
+ * of the URL; NULL behind the last. */
+const char *httpd_query_nth(const struct httpd_request *r, const char *name, size_t n);
 const char *httpd_header(const struct httpd_request *r,
                          const char *name); /* NULL when absent */
 const char *httpd_body(const struct httpd_request *r, size_t *len);

@@ -16,11 +16,12 @@ static const char *after(const char *text)
     return text + strlen(text) + 1;
 }
 
-static const char *find(const struct str *pairs, const char *name, bool ignore_case)
+static const char *find(const struct str *pairs, const char *name, bool ignore_case,
+                        size_t nth)
 {
     const char *end = pairs->data + pairs->len;
     for (const char *p = pairs->data; p < end; p = after(after(p))) {
-        if ((ignore_case ? strcasecmp(p, name) : strcmp(p, name)) == 0) {
+        if ((ignore_case ? strcasecmp(p, name) : strcmp(p, name)) == 0 && nth-- == 0) {
             return after(p);
         }
     }
@@ -39,12 +40,17 @@ const char *httpd_path(const struct httpd_request *r)
 
 const char *httpd_query(const struct httpd_request *r, const char *name)
 {
-    return find(&r->query, name, false);
+    return find(&r->query, name, false, 0);
+}
+
+const char *httpd_query_nth(const struct httpd_request *r, const char *name, size_t n)
+{
+    return find(&r->query, name, false, n);
 }
 
 const char *httpd_header(const struct httpd_request *r, const char *name)
 {
-    return find(&r->headers, name, true);
+    return find(&r->headers, name, true, 0);
 }
 
 void httpd_each_header(const struct httpd_request *r,
