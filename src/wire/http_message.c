@@ -99,7 +99,7 @@ static bool has_header(const struct http_call *call, const char *name)
 
 /* Two special forms of libcurl's: "Name:" leaves a header out that it would add itself,
  * "Name;" sends one without a value. */
-int http_request_lines(const struct http_call *call, struct str *lines)
+int http_request_lines(const struct http_call *call, const char *host, struct str *lines)
 {
     int n = 0;
     for (size_t i = 0; i < call->header_count; i++, n++) {
@@ -112,6 +112,11 @@ int http_request_lines(const struct http_call *call, struct str *lines)
             str_add(lines, header->value);
         }
         str_put(lines, "", 1);
+    }
+    if (host != NULL && !has_header(call, "host")) {
+        str_add(lines, "Host: ");
+        str_put(lines, host, strlen(host) + 1);
+        n++;
     }
     str_put(lines, "Expect:", sizeof("Expect:"));
     n++;
@@ -180,6 +185,17 @@ const char *http_answer_header(const struct http_call *call, const char *name,
         line += len;
     }
     return NULL;
+}
+
+void http_answer_take(struct http_call *call, struct str *body)
+{
+    if (call->answer_body != NULL) {
+        *body = *call->answer_body;
+        str_init(call->answer_body);
+        call->answer_body = NULL;
+    }
+    call->answer = "";
+    call->answer_len = 0;
 }
 
 int64_t http_answer_retry_after_ms(const struct http_call *call)

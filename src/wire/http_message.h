@@ -1,5 +1,6 @@
 /* What may stand in a request's head, and what an answer's head says. Pure, without
- * libcurl; any thread. http_answer_header is declared in wire/http.h. */
+ * libcurl; any thread. http_answer_header and http_answer_take are declared in
+ * wire/http.h. */
 #ifndef WIRE_HTTP_MESSAGE_H
 #define WIRE_HTTP_MESSAGE_H
 
@@ -11,7 +12,7 @@
 enum {
     HTTP_METHOD_MAX = 32,
     HTTP_URL_MAX = 16 * 1024,
-    HTTP_LINES_MAX = HTTP_HEADERS_MAX + 2
+    HTTP_LINES_MAX = HTTP_HEADERS_MAX + 3
 };
 
 /* Why the request must not be made, or NULL. libcurl sends what it is given, line ends
@@ -19,8 +20,8 @@ enum {
 const char *http_request_refused(const struct http_call *call);
 
 /* Its header lines as libcurl wants them, each ended by NUL. Returns how many: at most
- * HTTP_LINES_MAX. */
-int http_request_lines(const struct http_call *call, struct str *lines);
+ * HTTP_LINES_MAX. host  of the Host header, unless the call has one; NULL: libcurl's. */
+int http_request_lines(const struct http_call *call, const char *host, struct str *lines);
 
 /* Retry-After as a duration from now, at most seven days; -1 when absent or bad. */
 int64_t http_answer_retry_after_ms(const struct http_call *call);

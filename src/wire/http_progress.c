@@ -41,6 +41,12 @@ void http_progress_clear(struct http_progress *p)
     p->body = body;
 }
 
+void http_progress_begin(struct http_progress *p, size_t answer_max)
+{
+    p->kept_max = answer_max > 0 ? answer_max : HTTP_BODY_KEPT_MAX;
+    p->read_max = answer_max > 0 ? answer_max : HTTP_BODY_READ_MAX;
+}
+
 bool http_progress_address(struct http_progress *p, const char *text, bool public_only)
 {
     const char *what = http_address_refused(text, public_only);
@@ -93,14 +99,11 @@ bool http_progress_header(struct http_progress *p, const char *line, size_t len)
 
 bool http_progress_body(struct http_progress *p, const char *bytes, size_t len)
 {
-    p->body_bytes += len;
-    if (p->body_bytes > HTTP_BODY_READ_MAX) {
-        p->too_large = true;
-        return false;
-    }
-    size_t room = HTTP_BODY_KEPT_MAX - p->body.len;
+    size_t room = p->kept_max - p->body.len;
     str_put(&p->body, bytes, len < room ? len : room);
-    return true;
+    p->body_bytes += len;
+    p->too_large = p->body_bytes > p->read_max;
+    return !p->too_large;
 }
 
 static enum http_end end_of(const struct http_progress *p, enum http_failure failure)
@@ -139,8 +142,8 @@ static void reason_of(const struct http_progress *p, enum http_failure failure,
                       const char *text, char *reason, size_t size)
 {
     if (p->too_large) {
-        snprintf(reason, size, "larger than %d bytes",
-                 p->headers_done ? HTTP_BODY_READ_MAX : HTTP_HEADER_BYTES_MAX);
+        snprintf(reason, size, "larger than %zu bytes",
+                 p->headers_done ? p->read_max : (size_t)HTTP_HEADER_BYTES_MAX);
     } else if (failure == HTTP_FAILED_TIMEOUT) {
         snprintf(reason, size, "timed out");
     } else if (p->resend || failure == HTTP_FAILED_CLOSED) {
@@ -165,6 +168,7 @@ void http_progress_end(struct http_progress *p, enum http_failure failure,
     call->answer = p->body.data;
     call->answer_len = p->body.len;
     call->answer_headers = &p->headers;
+    call->answer_body = &p->body;
     call->retry_after_ms = http_answer_retry_after_ms(call);
     call->error[0] = '\0';
     if (failure != HTTP_FAILED_NOT || call->end != HTTP_END_ANSWERED) {

@@ -35,17 +35,22 @@ struct http_progress {
     int socket_errno;         /* of opening or connecting; 0 when unknown */
     const char *refused_what; /* "link-local" */
     char refused_address[INET6_ADDRSTRLEN];
-    int status; /* of the last status line */
+    int status;      /* of the last status line */
+    size_t kept_max; /* of the body */
+    size_t read_max; /* of the body, then it is too large */
     size_t header_bytes;
     size_t body_bytes;
     struct str headers; /* raw lines of the last answer */
-    struct str body;    /* the first HTTP_BODY_KEPT_MAX bytes */
+    struct str body;    /* its first bytes */
 };
 
 void http_progress_init(struct http_progress *p);
 void http_progress_release(struct http_progress *p);
 void http_progress_clear(
     struct http_progress *p); /* for the next call; large buffers go */
+
+/* Before the first use for a call. answer_max  see struct http_call. */
+void http_progress_begin(struct http_progress *p, size_t answer_max);
 
 /* May this address be used? Remembers a refusal. */
 bool http_progress_address(struct http_progress *p, const char *text, bool public_only);

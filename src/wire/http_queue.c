@@ -45,8 +45,8 @@ struct http_call *http_list_pop(struct http_list *list)
 
 static bool is_sooner(const struct http_call *a, const struct http_call *b)
 {
-    if (a->not_before_ms != b->not_before_ms) {
-        return a->not_before_ms < b->not_before_ms;
+    if (a->due_ms != b->due_ms) {
+        return a->due_ms < b->due_ms;
     }
     return a->order < b->order;
 }

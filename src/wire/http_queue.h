@@ -17,7 +17,7 @@ void http_list_append(struct http_list *list, struct http_call *call);
 void http_list_remove(struct http_list *list, struct http_call *call);
 struct http_call *http_list_pop(struct http_list *list); /* NULL when empty */
 
-/* By not_before_ms, then order; calls[0] is the soonest. All zero is empty. */
+/* By due_ms, then order; calls[0] is the soonest. All zero is empty. */
 struct http_heap {
     struct http_call **calls;
     size_t count;

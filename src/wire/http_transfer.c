@@ -5,6 +5,10 @@
  * filled, so that few calls in flight reuse few connections. All shards share one epoll
  * descriptor; an event's tag names shard and socket.
  *
+ * Groups. What libcurl remembers of TLS is in its multi handles (connections) and its
+ * easy handles (sessions), and it does not tell all TLS options apart when it looks there
+ * (wire/http_own_tls.c). So a group has both to itself, and what it made goes with it.
+ *
  * At most one request per call. When a reused connection dies before any byte of an
  * answer, libcurl sends the request again on another one, up to five times, also a POST
  * that went out whole and may have been read: a second call nobody counts (no option
@@ -33,28 +37,21 @@
 #include "wire/http_lib.h"
 #include "wire/http_message.h"
 #include "wire/http_progress.h"
+#include "wire/http_shards.h"
 #include "wire/http_sockets.h"
 
 enum {
-    IDLE_MAX_S = 4,              /* node closes after 5 s, others later */
-    DNS_CACHE_S = 30,            /* a target that moves is followed soon */
-    KEEPALIVE_S = 30,            /* for calls that wait long on a dead peer */
-    RECEIVE_BYTES = 8 * 1024,    /* per transfer; answers are small */
-    SHARD_CONNECTIONS_MAX = 128, /* open, busy and idle: two downstreams in turn */
-};
-
-struct shard {
-    struct transfers *owner;
-    int index;
-    CURLM *multi;
-    int running;
-    int64_t timer_us; /* NOW_FOREVER: none */
+    IDLE_MAX_S = 4,           /* node closes after 5 s, others later */
+    DNS_CACHE_S = 30,         /* a target that moves is followed soon */
+    KEEPALIVE_S = 30,         /* for calls that wait long on a dead peer */
+    RECEIVE_BYTES = 8 * 1024, /* per transfer; answers are small */
 };
 
 struct transfer {
     CURL *easy;
     struct http_sockets *sockets; /* of all transfers */
-    struct shard *shard;
+    struct http_group *group;
+    struct http_shard *shard;
     struct http_call *call; /* NULL: free */
     struct transfer *next;  /* in the free or the ended list */
     bool public_only;
@@ -63,19 +60,29 @@ struct transfer {
     struct http_progress progress;
 
     /* the request, as libcurl borrows it */
+    struct http_renamed renamed; /* for a group with a server_name */
+    struct curl_slist connect;
     struct str lines; /* "name: value" and NUL, one after the other */
     struct curl_slist nodes[HTTP_LINES_MAX];
     char method[HTTP_METHOD_MAX]; /* last given to libcurl; "" for none */
     char error[CURL_ERROR_SIZE];
 };
 
+/* Calls that may share connections, and the handles that made them. */
+struct http_group {
+    struct transfers *owner;
+    struct http_own_tls *tls; /* NULL: the common group's */
+    struct transfer *free;    /* with those begun never more than ran at a time + 1 */
+    int begun;                /* not yet recycled */
+    bool left;                /* no call will begin any more */
+};
+
 struct transfers {
     struct http_sockets *sockets;
-    int shard_count;
-    struct shard *shards;
+    struct http_shards shards;
+    struct http_group common;
     char *ca_file;
     char *user_agent;
-    struct transfer *free; /* with those running never more than in_flight + 1 */
     struct transfer *ended_first;
     struct transfer *ended_last;
 };
@@ -153,64 +160,6 @@ static int on_ready_to_send(void *arg, char *remote_ip, char *local_ip, int remo
     return CURL_PREREQFUNC_OK;
 }
 
-/* ---- sockets and timers of a shard ---- */
-
-static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *known)
-{
-    struct shard *shard = arg;
-    uint64_t tag = ((uint64_t)(unsigned)shard->index << 32) | (uint32_t)fd;
-    uint32_t events =
-        ((what & CURL_POLL_IN) ? EPOLLIN : 0) | ((what & CURL_POLL_OUT) ? EPOLLOUT : 0);
-    (void)easy;
-    (void)known;
-    http_sockets_want(shard->owner->sockets, fd, tag, events); /* REMOVE: none */
-    return 0;
-}
-
-/* libcurl counts in whole milliseconds, cut; a timer that fires early would be lost. */
-static int64_t timer_from(long timeout_ms)
-{
-    if (timeout_ms < 0) {
-        return NOW_FOREVER;
-    }
-    return now_us() + (timeout_ms == 0 ? 0 : ((int64_t)timeout_ms + 1) * 1000);
-}
-
-static int on_timer(CURLM *multi, long timeout_ms, void *arg)
-{
-    struct shard *shard = arg;
-    (void)multi;
-    shard->timer_us = timer_from(timeout_ms);
-    return 0;
-}
-
-static void shard_open(struct shard *shard)
-{
-    CURLM *multi = curl_multi_init();
-    ASSERT(multi != NULL);
-    curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-    curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, shard);
-    curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer);
-    curl_multi_setopt(multi, CURLMOPT_TIMERDATA, shard);
-    curl_multi_setopt(multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
-    curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long)SHARD_CONNECTIONS_MAX);
-    shard->multi = multi;
-}
-
-/* The loop begins at most in_flight, so there is one. */
-static struct shard *shard_with_room(struct transfers *transfers)
-{
-    struct shard *shard = transfers->shards;
-    while (shard->running >= HTTP_SHARD_CALLS) {
-        shard++;
-        ASSERT(shard < transfers->shards + transfers->shard_count);
-    }
-    if (shard->multi == NULL) {
-        shard_open(shard);
-    }
-    return shard;
-}
-
 /* ---- a transfer's handle ---- */
 
 static void set_transport(CURL *easy)
@@ -228,15 +177,23 @@ static void set_transport(CURL *easy)
     SET(easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_BYTES);
 }
 
-static struct transfer *transfer_new(const struct transfers *transfers)
+static struct transfer *transfer_new(struct http_group *group)
 {
+    const struct transfers *transfers = group->owner;
     struct transfer *t = mem_zalloc(sizeof(*t));
     http_progress_init(&t->progress);
     str_init(&t->lines);
+    str_init(&t->renamed.url);
+    str_init(&t->renamed.connect);
+    str_init(&t->renamed.host);
+    t->group = group;
     t->easy = curl_easy_init();
     ASSERT(t->easy != NULL);
     t->sockets = transfers->sockets;
     http_lib_secure(t->easy, transfers->ca_file);
+    if (group->tls != NULL) {
+        http_own_tls_apply(group->tls, t->easy);
+    }
     set_transport(t->easy);
     SET(t->easy, CURLOPT_USERAGENT, transfers->user_agent);
     SET(t->easy, CURLOPT_PRIVATE, t);
@@ -259,37 +216,82 @@ static void transfer_free(struct transfer *t)
     curl_easy_cleanup(t->easy);
     http_progress_release(&t->progress);
     str_release(&t->lines);
+    str_release(&t->renamed.url);
+    str_release(&t->renamed.connect);
+    str_release(&t->renamed.host);
     free(t);
 }
 
-static struct transfer *transfer_take(struct transfers *transfers)
+static struct transfer *transfer_take(struct http_group *group)
 {
-    struct transfer *t = transfers->free;
+    struct transfer *t = group->free;
+    group->begun++;
     if (t == NULL) {
-        return transfer_new(transfers);
+        return transfer_new(group);
     }
-    transfers->free = t->next;
+    group->free = t->next;
     return t;
 }
 
-void transfers_recycle(struct transfers *transfers, void *transfer)
+/* ---- groups ---- */
+
+static void group_release(struct http_group *group)
+{
+    while (group->free != NULL) {
+        struct transfer *t = group->free;
+        group->free = t->next;
+        transfer_free(t);
+    }
+    http_shards_drop(&group->owner->shards, group);
+    http_own_tls_free(group->tls);
+}
+
+struct http_group *transfers_group(struct transfers *transfers, struct http_own_tls *tls)
+{
+    struct http_group *group = mem_zalloc(sizeof(*group));
+    group->owner = transfers;
+    group->tls = tls;
+    return group;
+}
+
+static void free_if_over(struct http_group *group)
+{
+    if (group->left && group->begun == 0) {
+        group_release(group);
+        free(group);
+    }
+}
+
+void transfers_group_leave(struct http_group *group)
+{
+    if (group != NULL) {
+        group->left = true;
+        free_if_over(group);
+    }
+}
+
+void transfers_recycle(void *transfer)
 {
     struct transfer *t = transfer;
+    struct http_group *group = t->group;
     t->call = NULL;
     t->ended = false;
     t->error[0] = '\0';
     http_progress_clear(&t->progress);
     str_clear(&t->lines);
-    t->next = transfers->free;
-    transfers->free = t;
+    t->next = group->free;
+    group->free = t;
+    group->begun--;
+    free_if_over(group);
 }
 
 /* ---- the request ---- */
 
 /* The list is built in the transfer: libcurl only reads it. */
-static void set_headers(struct transfer *t, const struct http_call *call)
+static void set_headers(struct transfer *t, const struct http_call *call,
+                        const char *host)
 {
-    int n = http_request_lines(call, &t->lines);
+    int n = http_request_lines(call, host, &t->lines);
     char *line = t->lines.data;
     for (int i = 0; i < n; i++) {
         t->nodes[i].data = line;
@@ -323,27 +325,51 @@ static bool refuse(struct http_call *call, const char *why)
     return false;
 }
 
-bool transfers_begin(struct transfers *transfers, struct http_call *call,
-                     bool public_only)
+/* Where to, and as whom it is greeted. Returns the Host header when it is not the url's
+ * host, else NULL. */
+static const char *set_url(struct transfer *t, const struct http_call *call)
+{
+    bool renamed = http_own_tls_rename(t->group->tls, call->url, &t->renamed);
+    t->connect.data = t->renamed.connect.data;
+    SET(t->easy, CURLOPT_URL, renamed ? t->renamed.url.data : call->url);
+    SET(t->easy, CURLOPT_CONNECT_TO, renamed ? &t->connect : NULL);
+    return renamed ? t->renamed.host.data : NULL;
+}
+
+static void set_times(struct transfer *t, const struct http_call *call)
+{
+    int64_t timeout_ms = call->timeout_ms;
+    int64_t connect_ms = call->connect_timeout_ms;
+    if (call->ctx != NULL) {
+        int64_t deadline_ms = ctx_deadline_ms(call->ctx);
+        int64_t left_ms = deadline_ms - now_ms();
+        if (deadline_ms != NOW_FOREVER && left_ms < timeout_ms) {
+            timeout_ms = left_ms > 0 ? left_ms : 1; /* 0 would be for ever */
+        }
+    }
+    if (connect_ms <= 0 || connect_ms > timeout_ms) {
+        connect_ms = timeout_ms;
+    }
+    SET(t->easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
+    SET(t->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms);
+}
+
+bool transfers_begin(struct transfers *transfers, struct http_group *group,
+                     struct http_call *call, bool public_only)
 {
     const char *why = http_request_refused(call);
     if (why != NULL) {
         return refuse(call, why);
     }
-    struct transfer *t = transfer_take(transfers);
-    int64_t connect_ms = call->connect_timeout_ms;
-    if (connect_ms <= 0 || connect_ms > call->timeout_ms) {
-        connect_ms = call->timeout_ms;
-    }
+    struct transfer *t = transfer_take(group != NULL ? group : &transfers->common);
     t->call = call;
     t->public_only = public_only;
-    SET(t->easy, CURLOPT_URL, call->url);
-    SET(t->easy, CURLOPT_TIMEOUT_MS, (long)call->timeout_ms);
-    SET(t->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms);
+    http_progress_begin(&t->progress, call->answer_max);
+    set_times(t, call);
     set_method(t, call);
-    set_headers(t, call);
+    set_headers(t, call, set_url(t, call));
 
-    struct shard *shard = shard_with_room(transfers);
+    struct http_shard *shard = http_shards_with_room(&transfers->shards, t->group);
     t->shard = shard;
     shard->running++;
     call->transfer = t;
@@ -397,7 +423,7 @@ static void write_result(struct transfer *t, CURLcode code)
 
 static void transfer_end(struct transfer *t, CURLcode code)
 {
-    struct transfers *transfers = t->shard->owner;
+    struct transfers *transfers = t->group->owner;
     write_result(t, code);
     curl_multi_remove_handle(t->shard->multi, t->easy);
     t->shard->running--;
@@ -434,7 +460,7 @@ void transfers_abort(struct http_call *call)
 
 /* ---- the shards' turn ---- */
 
-static void shard_act(struct shard *shard, curl_socket_t fd, int what)
+static void shard_act(struct http_shard *shard, curl_socket_t fd, int what)
 {
     int running = 0;
     int left = 0;
@@ -455,8 +481,8 @@ static void shard_act(struct shard *shard, curl_socket_t fd, int what)
 
 void transfers_on_event(struct transfers *transfers, uint64_t tag, uint32_t events)
 {
-    struct shard *shard = &transfers->shards[tag >> 32];
-    if (!http_sockets_expected(transfers->sockets, (int)(uint32_t)tag)) {
+    struct http_shard *shard = http_shards_of_tag(&transfers->shards, tag);
+    if (!http_sockets_expected(transfers->sockets, (int)(uint32_t)tag) || shard == NULL) {
         return;
     }
     int what = ((events & EPOLLIN) ? CURL_CSELECT_IN : 0) |
@@ -470,17 +496,15 @@ void transfers_on_event(struct transfers *transfers, uint64_t tag, uint32_t even
 void transfers_run_timers(struct transfers *transfers)
 {
     int64_t now = now_us();
-    for (int i = 0; i < transfers->shard_count; i++) {
-        struct shard *shard = &transfers->shards[i];
-        if (shard->timer_us > now) {
+    for (int i = 0; i < transfers->shards.count; i++) {
+        struct http_shard *shard = transfers->shards.at[i];
+        if (shard == NULL || shard->timer_us > now) {
             continue;
         }
         shard->timer_us = NOW_FOREVER;
         shard_act(shard, CURL_SOCKET_TIMEOUT, 0);
-        if (shard->timer_us == NOW_FOREVER) { /* it tells changes only */
-            long timeout_ms = -1;
-            curl_multi_timeout(shard->multi, &timeout_ms);
-            shard->timer_us = timer_from(timeout_ms);
+        if (shard->timer_us == NOW_FOREVER) {
+            http_shard_ask_timer(shard);
         }
     }
 }
@@ -488,9 +512,11 @@ void transfers_run_timers(struct transfers *transfers)
 int64_t transfers_next_timer_us(const struct transfers *transfers)
 {
     int64_t next = NOW_FOREVER;
-    for (int i = 0; i < transfers->shard_count; i++) {
-        int64_t timer_us = transfers->shards[i].timer_us;
-        next = timer_us < next ? timer_us : next;
+    for (int i = 0; i < transfers->shards.count; i++) {
+        const struct http_shard *shard = transfers->shards.at[i];
+        if (shard != NULL && shard->timer_us < next) {
+            next = shard->timer_us;
+        }
     }
     return next;
 }
@@ -511,29 +537,16 @@ struct transfers *transfers_new(const struct transfers_options *options)
     transfers->sockets = http_sockets_new(options->epoll_fd);
     transfers->ca_file = mem_strdup(options->ca_file);
     transfers->user_agent = mem_strdup(options->user_agent);
-    transfers->shard_count =
-        (options->in_flight + HTTP_SHARD_CALLS - 1) / HTTP_SHARD_CALLS;
-    transfers->shards =
-        mem_array((size_t)transfers->shard_count, sizeof(*transfers->shards));
-    for (int i = 0; i < transfers->shard_count; i++) {
-        transfers->shards[i].owner = transfers;
-        transfers->shards[i].index = i;
-        transfers->shards[i].timer_us = NOW_FOREVER;
-    }
+    transfers->shards.sockets = transfers->sockets;
+    transfers->common.owner = transfers;
     return transfers;
 }
 
 void transfers_free(struct transfers *transfers)
 {
-    while (transfers->free != NULL) {
-        transfer_free(transfer_take(transfers));
-    }
-    for (int i = 0; i < transfers->shard_count; i++) {
-        ASSERT(transfers->shards[i].running == 0);
-        curl_multi_cleanup(transfers->shards[i].multi);
-    }
+    group_release(&transfers->common);
+    http_shards_release(&transfers->shards);
     http_sockets_free(transfers->sockets);
-    free(transfers->shards);
     free(transfers->ca_file);
     free(transfers->user_agent);
     free(transfers);

@@ -12,8 +12,12 @@
 #include <stdint.h>
 
 #include "wire/http.h"
+#include "wire/http_own_tls.h"
 
 struct transfers;
+
+/* Calls that may use each other's connections, and nobody else's. */
+struct http_group;
 
 struct transfers_options {
     int epoll_fd; /* borrowed; events carry tags that are handed to transfers_on_event */
@@ -28,10 +32,15 @@ struct transfers_options {
 struct transfers *transfers_new(const struct transfers_options *options); /* copies */
 void transfers_free(struct transfers *transfers); /* nothing may be running */
 
-/* Put a call on the wire. Returns false when it must not be sent: call->end and
- * call->error say why, and it was not begun. */
-bool transfers_begin(struct transfers *transfers, struct http_call *call,
-                     bool public_only);
+/* tls  taken. The group lives until it was left and its last call was recycled; then its
+ * connections are closed. */
+struct http_group *transfers_group(struct transfers *transfers, struct http_own_tls *tls);
+void transfers_group_leave(struct http_group *group); /* NULL is allowed */
+
+/* Put a call on the wire. group  NULL: the common one, with the loop's TLS. Returns false
+ * when it must not be sent: call->end and call->error say why, and it was not begun. */
+bool transfers_begin(struct transfers *transfers, struct http_group *group,
+                     struct http_call *call, bool public_only);
 
 /* End it now, as if its timeout had passed; it comes out of transfers_next_ended. */
 void transfers_abort(struct http_call *call);
@@ -44,6 +53,6 @@ int64_t transfers_next_timer_us(const struct transfers *transfers); /* or NOW_FO
 struct http_call *transfers_next_ended(struct transfers *transfers);
 
 /* transfer  what call->transfer was; the call may be gone. */
-void transfers_recycle(struct transfers *transfers, void *transfer);
+void transfers_recycle(void *transfer);
 
 #endif

@@ -19,7 +19,7 @@ static int soonest(const struct http_call *calls, const bool *in)
 {
     int best = -1;
     for (int i = 0; i < N; i++) {
-        if (in[i] && (best < 0 || calls[i].not_before_ms < calls[best].not_before_ms)) {
+        if (in[i] && (best < 0 || calls[i].due_ms < calls[best].due_ms)) {
             best = i; /* equal times: the earlier order wins */
         }
     }
@@ -35,7 +35,7 @@ static void http_queue__a_heap_gives_the_soonest_first(void **state)
     (void)state;
     for (int i = 0; i < N; i++) {
         seed = seed * 1664525u + 1013904223u;
-        calls[i].not_before_ms = (seed >> 16) % 100; /* many are equal */
+        calls[i].due_ms = (seed >> 16) % 100; /* many are equal */
         calls[i].order = (uint64_t)i;
         in[i] = true;
         http_heap_put(&heap, &calls[i]);
