@@ -31,8 +31,6 @@ import asyncio
 import base64
 import json
 import os
-import selectors
-import signal
 import ssl
 import subprocess
 import tempfile
@@ -40,57 +38,11 @@ import time
 import urllib.parse
 
 import kube_store
+from http_door import Control, Http, listen, run, until_told
 from kube_store import Store, status
 
 TOKEN = "stand-in-token"
 KINDS = ("discovery", "get", "list", "patch", "health", "other")
-BODY_MAX = 4 << 20
-
-
-class Http(asyncio.Protocol):
-    """HTTP/1.1 with keep-alive, one request at a time; `serve(method, target, headers, body)` answers by answer()."""
-
-    def __init__(self):
-        self.buffer, self.transport, self.busy = b"", None, False
-
-    def connection_made(self, transport):
-        self.transport = transport
-
-    def connection_lost(self, exc):
-        self.transport = None
-
-    def data_received(self, data):
-        self.buffer += data
-        self.next()
-
-    def next(self):
-        head, separator, rest = self.buffer.partition(b"\r\n\r\n")
-        if self.busy or not separator:
-            return
-        lines = head.decode("latin-1").split("\r\n")
-        headers = {n.lower(): v.strip() for n, _, v in (line.partition(":") for line in lines[1:])}
-        size = int(headers.get("content-length") or 0)
-        if size > BODY_MAX or lines[0].count(" ") != 2:
-            self.transport.abort()
-            return
-        if len(rest) < size:
-            if headers.pop("expect", None):
-                self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            return
-        self.buffer, self.busy = rest[size:], True
-        method, target, _ = lines[0].split(" ")
-        self.serve(method, target, headers, rest[:size])
-
-    def answer(self, code, headers, document):
-        self.busy = False
-        if self.transport is None:
-            return
-        text = isinstance(document, str)
-        body = document.encode() if text else json.dumps(document, separators=(",", ":")).encode() + b"\n"
-        lines = {"Content-Type": "text/plain; charset=utf-8" if text else "application/json", **headers}
-        head = "".join(f"{n}: {v}\r\n" for n, v in lines.items())
-        self.transport.write(f"HTTP/1.1 {code} X\r\n{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-        self.next()
 
 
 class Book:
@@ -278,46 +230,29 @@ class Data(Http):
             asyncio.get_running_loop().call_later(after / 1000, self.api.store.follow, obj)
 
 
-class Control(Http):
-    def __init__(self, api):
-        super().__init__()
-        self.api = api
-
-    def serve(self, method, target, headers, body):
-        asyncio.get_running_loop().create_task(self.obey(target, body))
-
-    async def obey(self, target, body):
-        url = urllib.parse.urlsplit(target)
-        try:
-            self.answer(200, {}, await self.do(url.path, dict(urllib.parse.parse_qsl(url.query)),
-                                               json.loads(body or b"{}")))
-        except (KeyError, TypeError, ValueError, StopIteration) as e:
-            self.answer(400, {}, f"{type(e).__name__}: {e}\n")
-
-    async def do(self, path, query, order):
-        api = self.api
-        if path == "/counts":
-            return api.book.summary()
-        if path == "/requests":
-            return api.book.rows
-        if path == "/object":
-            return api.store.get(*api.store.find(query["path"]))[2]
-        if path == "/wait":
-            return await api.book.wait(**order)
-        if path == "/rules":
-            api.rules = order
-        elif path == "/objects":
-            for obj in order:
-                api.store.put(obj)
-        elif path == "/change":
-            api.change(order["path"], order["merge"])
-        elif path == "/reset":
-            api.book.reset()
-        elif path == "/expire":
-            api.store.expired_before = api.store.version + 1
-        else:
-            raise KeyError(path)
-        return {"ok": True}
+async def obey(api, path, query, order):
+    if path == "/counts":
+        return api.book.summary()
+    if path == "/requests":
+        return api.book.rows
+    if path == "/object":
+        return api.store.get(*api.store.find(query["path"]))[2]
+    if path == "/wait":
+        return await api.book.wait(**order)
+    if path == "/rules":
+        api.rules = order
+    elif path == "/objects":
+        for obj in order:
+            api.store.put(obj)
+    elif path == "/change":
+        api.change(order["path"], order["merge"])
+    elif path == "/reset":
+        api.book.reset()
+    elif path == "/expire":
+        api.store.expired_before = api.store.version + 1
+    else:
+        raise KeyError(path)
+    return {"ok": True}
 
 
 # --- certificates and the file that tells a client of them ---
@@ -387,12 +322,6 @@ def arguments():
     return parser.parse_args()
 
 
-async def listen(address, make, context=None):
-    host, _, port = address.rpartition(":")
-    server = await asyncio.get_running_loop().create_server(make, host, int(port), ssl=context, backlog=1024)
-    return server, f"{host}:{server.sockets[0].getsockname()[1]}"
-
-
 async def main(options):
     api = Api(Store(options.settle), options.delay)
     many = options.namespaces or max(1, options.objects)
@@ -408,15 +337,12 @@ async def main(options):
         context.load_verify_locations(os.path.join(options.folder, "ca.crt"))
         context.verify_mode = ssl.CERT_OPTIONAL
     data, address = await listen(options.listen, lambda: Data(api, bool(context)), context)
-    control, steering = await listen(options.control, lambda: Control(api))
+    control, steering = await listen(options.control, lambda: Control(lambda *order: obey(api, *order)))
     path = os.path.join(options.folder, "kubeconfig")
     with open(path, "w", encoding="ascii") as f:
         json.dump(kubeconfig(f"{'https' if context else 'http'}://{address}", options.folder if context else None), f, indent=1)
     print("data", address, "control", steering, "kubeconfig", path, flush=True)
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await stop.wait()
+    await until_told()
 
 
 if __name__ == "__main__":
@@ -424,6 +350,4 @@ if __name__ == "__main__":
     if not chosen.folder:
         chosen.folder = tempfile.mkdtemp(prefix="kube-api-")
     os.makedirs(chosen.folder, exist_ok=True)
-    # epoll waits whole milliseconds, which makes 50 ms 51; select does not.
-    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selectors.SelectSelector())) as runner:
-        runner.run(main(chosen))
+    run(main(chosen))
