@@ -181,6 +181,11 @@ struct config {
         int64_t timeout_ms; /* 5s: of one cluster */
         int width;          /* 16 */
     } cluster_check;
+    struct {
+        int64_t timeout_ms; /* 5s: both legs */
+        struct target *ci;  /* the query to the CI system; NULL: none */
+        char *ci_status;    /* JSON pointer into its answer; NULL: none */
+    } workflow;
     struct config_settings *settings; /* what config_show prints; hidden */
     int64_t loaded_wall_ms; /* the limits' version: of two fleets that differ, the later
                                start wins */
@@ -245,8 +250,9 @@ bool config_code_at(size_t i, char code[8], const char **title);
 size_t config_help(const char *prefix, struct str *out);
 
 /* Read secret files and SLUICE_SECRET_* variables. Returns 0, or -ENOENT/-EACCES with a
- * sentence naming the secret and the file, and the next step; or -EINVAL: the text of a
- * token is too short, cannot be sent, or is another's too. */
+ * sentence naming the first secret that is not there and the file, and the next step (the
+ * others are read all the same); or -EINVAL: the text of a token is too short, cannot be
+ * sent, or is another's too. */
 int config_load_secrets(struct config *config, char *const *environment, struct err *err);
 
 /* What a reload from one to the other would change.
@@ -287,6 +293,15 @@ void config_schema(struct str *out); /* JSON Schema 2020-12 */
 /* A commented sluice.yaml that passes the check. kind: "http", "argocd", "github",
  * "devtron". Returns 0, or -EINVAL with a sentence for another kind. */
 int config_scaffold(const char *kind, struct str *out, struct err *err);
+
+/* What the query workflow.ci is called as a target; and a sentence of target_new or
+ * target_request_make about it, in the words of the configuration. */
+#define CONFIG_WORKFLOW_CI "ci"
+const char *config_workflow_sentence(const char *text, char sentence[ERR_TEXT_MAX]);
+/* An event of what is kept of one (see ops/history): value gives a field by its name, or
+ * NULL. event  out: event_release. */
+void config_workflow_event(struct event *event,
+                           const char *(*value)(void *, const char *), void *arg);
 
 /* Topic names; the text is owned by the caller (free). */
 char *config_retry_topic(const struct config *config, size_t tier);

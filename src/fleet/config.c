@@ -275,6 +275,7 @@ struct config *config_load(const char *path, const struct config_override *overr
         config_build_clusters(config);
         config_build_targets(config);
         config_build_access(config);
+        config_build_workflow(config);
         config_check(config);
     }
     config->settings->report = NULL;
@@ -330,6 +331,7 @@ void config_free(struct config *config)
         free(config->retry.tier_names[i]);
     }
     free(config->http_listen);
+    config_workflow_release(config);
     free(config->console.listen);
     free(config->console.token_file);
     free(config->ca_file);

@@ -112,6 +112,10 @@ static const struct {
      "tokens.NAME needs `secret`, the name of the secret that holds its text, and `roles`, a list of entries of\n"
      "`roles`. The text has 16 to 512 printable characters without a space, and no two tokens have the same:\n"
      "`openssl rand -hex 32` makes one. With any token, /api/v1/ answers only who sends one."},
+    {CODE_WORKFLOW, "the query to the CI system",
+     "`workflow.ci` asks the CI system how the run stands that an event came from, long after the event was\n"
+     "worked. Of an event id, app, repo, commit, branch, pipeline, run and run_url are kept for that; no JSON\n"
+     "pointer into it, for the event itself is not kept. Its URL obeys the rules of a target's."},
 };
 /* clang-format on */
 enum { CODE_COUNT = sizeof codes / sizeof codes[0], CODE_TEXT_MAX = 8 };

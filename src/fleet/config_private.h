@@ -122,6 +122,7 @@ enum config_code {
     CODE_GATE = 33,
     CODE_ROLE = 34,
     CODE_TOKEN = 35,
+    CODE_WORKFLOW = 36,
 };
 
 /* The next good name of a section from *i on, or NULL. Reports bad ones, and the first
@@ -158,6 +159,8 @@ void config_build_secrets(struct config *config);
 void config_build_clusters(struct config *config); /* config_clusters.c */
 void config_clusters_release(struct config *config);
 void config_build_targets(struct config *config);
+void config_build_workflow(struct config *config); /* config_workflow.c */
+void config_workflow_release(struct config *config);
 void config_build_gate(struct config *config,
                        struct config_target *target); /* config_gate.c */
 void config_gate_release(struct config_gate *gate);

@@ -154,8 +154,9 @@ static int load_redis_password(struct config *config, struct err *err)
 int config_load_secrets(struct config *config, char *const *environment, struct err *err)
 {
     int rc = 0;
-    for (size_t i = 0; i < config->secret_count && rc == 0; i++) {
-        rc = load_secret(&config->secrets[i], environment, err);
+    for (size_t i = 0; i < config->secret_count; i++) {
+        int one = load_secret(&config->secrets[i], environment, rc ? NULL : err);
+        rc = rc ? rc : one;
     }
     rc = rc ? rc : load_redis_password(config, err);
     rc = rc ? rc : config_check_tokens(config, err);

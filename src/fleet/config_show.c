@@ -127,6 +127,7 @@ static struct yaml_node *shown(const struct setting *setting)
         return node;
     }
     bool url = strcmp(setting->option->key, "redis.url") == 0 ||
+               strcmp(setting->option->key, "workflow.ci.url") == 0 ||
                strcmp(setting->option->key, "targets.*.url") == 0;
     if (url && setting->value->text != NULL) {
         char *text = mask_url(setting->value->text);
@@ -287,7 +288,7 @@ static bool is_own(const struct option *option)
 {
     return strcmp(option->key, "kafka.client_id") == 0 ||
            strcmp(option->key, "http.listen") == 0 || text_starts(option->key, "log.") ||
-           text_starts(option->key, "console.");
+           text_starts(option->key, "console.") || text_starts(option->key, "workflow.");
 }
 
 static void add_to_hash(void *arg, const struct path *path, const struct setting *setting)
