@@ -55,6 +55,7 @@ SCENES = {
     "argocd-ok": ("argocd", [APPLICATION]),
     "argocd-busy": ("argocd", [BUSY, BUSY, APPLICATION]),
     "argocd-window": ("argocd", [WINDOW, APPLICATION]),
+    "argocd-window-old": ("argocd", [grpc(403, 7, "Cannot sync: Blocked by sync window")]),  # up to 2.7
     "argocd-rbac": ("argocd", [grpc(403, 7, "permission denied: applications, sync, default/app-1, sub: ci")]),
     "argocd-deleting": ("argocd", [grpc(400, 9, "application is deleting")]),
     "workflows-ok": ("argo-workflows", [(200, {}, {"metadata": {"name": "x", "namespace": "ci", "uid": "4c2"}})]),

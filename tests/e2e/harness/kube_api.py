@@ -33,13 +33,15 @@ import json
 import os
 import ssl
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.parse
 
-import kube_store
-from http_door import Control, Http, listen, run, until_told
-from kube_store import Store, status
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # it is a program, and a module for machinery.py
+import kube_store  # noqa: E402
+from http_door import Control, Http, listen, run, until_told  # noqa: E402
+from kube_store import Store, status  # noqa: E402
 
 TOKEN = "stand-in-token"
 KINDS = ("discovery", "get", "list", "patch", "health", "other")

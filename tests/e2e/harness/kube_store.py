@@ -24,8 +24,9 @@ MERGE = "application/merge-patch+json"
 
 def status(code, reason, message, details=None, headers=None):
     """A refusal as the API words it."""
+    more = {"details": details} if details else {}
     return code, headers or {}, {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-                                 "message": message, "reason": reason, "details": details or {}, "code": code}
+                                 "message": message, "reason": reason, **more, "code": code}
 
 
 REASONS = {400: "BadRequest", 401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 409: "Conflict", 410: "Expired",
@@ -197,7 +198,7 @@ class Store:
             return kind.missing(name)
         if content_type.split(";")[0].strip() != MERGE:
             return status(415, "UnsupportedMediaType", "the body of the request was in an unknown format - accepted "
-                          f"media types include: {MERGE}")
+                          f"media types include: application/json-patch+json, {MERGE}, application/apply-patch+yaml")
         try:
             patch = json.loads(body)
         except ValueError:
@@ -219,9 +220,11 @@ class Store:
         return 200, {}, self.put(new)
 
     def delete(self, kind, ns, name):
-        if kind.objects.pop((ns, name), None) is None:
+        old = kind.objects.pop((ns, name), None)
+        if old is None:
             return kind.missing(name)
-        return 200, {}, {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
+        return 200, {}, {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": {
+            "name": name, "group": kind.group, "kind": kind.plural, "uid": old["metadata"]["uid"]}}
 
     def follow(self, obj):
         """What a controller would do: the status is what the spec asks for."""

@@ -4,15 +4,11 @@ import json
 import os
 import shutil
 import ssl
-import sys
 import urllib.error
 import urllib.request
 
+from . import kube_api, kube_store
 from .proc import Child, Failure, Skip, free_port, wait_for
-
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import kube_api  # noqa: E402
-import kube_store  # noqa: E402
 
 
 def program(build):

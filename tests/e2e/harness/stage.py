@@ -105,12 +105,16 @@ class Stage:
 
     def wait_group(self, timeout_s=60, started=()):
         """Until exactly the running workers share all partitions of the source topic."""
-        for worker in started:
-            self.demand(worker.running(), f"{worker.name} ended with {worker.exit_code()}: {worker.last_lines()}")
+        self.demand_running(started)
         if self.kafka.kind == "mock":
             self.wait_mock_group()
         else:
             self.wait_members(sorted(w.name for w in self.alive()), timeout_s)
+        self.demand_running(started)  # with nobody there nobody is missed
+
+    def demand_running(self, workers):
+        for worker in workers:
+            self.demand(worker.running(), f"{worker.name} ended with {worker.exit_code()}: {worker.last_lines()}")
 
     def wait_mock_group(self, timeout_s=25):
         """The mock cluster of librdkafka 2.0.2 now and then loses a member's join when several begin at once."""

@@ -1,0 +1,95 @@
+"""What asks a cluster, on the API machinery of Kubernetes itself: `make kube-check`."""
+import json
+import os
+import ssl
+import urllib.error
+import urllib.request
+
+from harness.kube import KubeApi
+from harness.kube_api import TOKEN
+from harness.kube_store import workload
+from harness.machinery import Machinery
+from harness.registry import scenario
+
+
+def machinery(stage):
+    return stage.also(Machinery(stage.programs, os.path.join(stage.folder, "kube")))
+
+
+ROLLOUTS = "/apis/argoproj.io/v1alpha1/namespaces/prod/rollouts"
+TALK = [  # method, path, document, headers
+    ("GET", "/livez", None, {}), ("GET", "/livez", None, {"Authorization": None}),
+    ("GET", "/livez", None, {"Authorization": "Bearer wrong"}), ("GET", f"{ROLLOUTS}/a", None, {"Authorization": "Bearer x"}),
+    ("GET", f"{ROLLOUTS}/nobody", None, {}), ("GET", "/apis/argoproj.io/v1alpha1/namespaces/prod/nothings/a", None, {}),
+    ("GET", "/apis/nobody.io/v1", None, {}), ("GET", "/apis/argoproj.io/v9", None, {}),
+    ("GET", "/apis/argoproj.io/v1alpha1", None, {}), ("GET", "/apis/argoproj.io", None, {}),
+    ("GET", ROLLOUTS, None, {}), ("GET", "/apis/argoproj.io/v1alpha1/namespaces/empty/rollouts", None, {}),
+    ("GET", "/apis/argoproj.io/v1alpha1/rollouts", None, {}),
+    ("GET", f"{ROLLOUTS}?labelSelector=tier%3Dweb", None, {}), ("GET", f"{ROLLOUTS}?labelSelector=tier%21%3Dweb", None, {}),
+    ("GET", f"{ROLLOUTS}?labelSelector=tier+in+%28web,jobs%29", None, {}), ("GET", f"{ROLLOUTS}?labelSelector=%21tier", None, {}),
+    ("GET", f"{ROLLOUTS}?labelSelector=tier+notin+%28web%29", None, {}), ("GET", f"{ROLLOUTS}?labelSelector=tier", None, {}),
+    ("GET", f"{ROLLOUTS}?fieldSelector=metadata.name%3Da", None, {}), ("GET", f"{ROLLOUTS}?limit=2", None, {}),
+    ("PATCH", f"{ROLLOUTS}/a", {"metadata": {"resourceVersion": "1"}, "spec": {"replicas": 1}}, {}),
+    ("PATCH", f"{ROLLOUTS}/nobody", {"spec": {"replicas": 1}}, {}),
+    ("PATCH", f"{ROLLOUTS}/a", {"spec": {"replicas": 1}}, {"Content-Type": "application/json"}),
+    ("PATCH", f"{ROLLOUTS}/a", [1], {}),
+    ("PATCH", f"{ROLLOUTS}/a", {"metadata": {"annotations": {"x": "1", "team": None}}}, {}),
+    ("PATCH", f"{ROLLOUTS}/a", {"metadata": {"annotations": {"x": "1"}}}, {}),
+    ("PATCH", f"{ROLLOUTS}/a", {"spec": {"replicas": 5}}, {}),
+    ("GET", f"{ROLLOUTS}/a", None, {}), ("DELETE", f"{ROLLOUTS}/a", None, {}), ("GET", f"{ROLLOUTS}/a", None, {}),
+]
+
+
+def essence(status, text):
+    """What a client goes by."""
+    try:
+        doc = json.loads(text)
+    except ValueError:
+        return status, text.strip()
+    if doc["kind"] == "Status":
+        details = {k: v for k, v in doc.get("details", {}).items() if k != "uid"}
+        return status, doc["status"], doc.get("reason"), doc.get("message") if status != 400 else "", details
+    if doc["kind"] == "APIResourceList":
+        return status, sorted((r["name"], r["kind"], r["namespaced"], sorted(set(r["verbs"]) - {"deletecollection"}))
+                              for r in doc["resources"])
+    if doc["kind"].endswith("List"):
+        return (status, doc["kind"], doc["apiVersion"], bool(doc["metadata"].get("continue")),
+                doc["metadata"].get("remainingItemCount"),
+                [(o["kind"], o["apiVersion"], o["metadata"]["name"]) for o in doc["items"]])
+    if "spec" in doc:
+        meta = doc["metadata"]
+        return status, doc["kind"], meta["generation"], meta.get("annotations"), doc["spec"], doc.get("status")
+    return status, doc
+
+
+@scenario(brokers=("none",), timeout_s=60, long=True)
+def the_stand_in_says_the_same(stage):
+    """The same dialogue with the stand-in and with the original: statuses, refusals, lists, patches are the same."""
+    both = machinery(stage), stage.also(KubeApi(os.path.join(stage.folder, "stand-in"), tls=True, settle=3600000))
+    for api in both:
+        for name, tier in (("a", "web"), ("b", "jobs"), ("c", "mail"), ("d", None)):
+            labels = {"tier": tier} if tier else {}
+            api.apply(workload(name, "prod", api="argoproj.io/v1alpha1", kind="Rollout", metadata={"labels": labels}))
+        api.talk_to = talker(api)
+    differ = []
+    for words in TALK:
+        original, ours = (essence(*api.talk_to(*words)) for api in both)
+        if original != ours:
+            differ.append(f"{words}: the original says {original}, the stand-in {ours}")
+    stage.demand(not differ, "\n".join(differ))
+
+
+def talker(api):
+    context = ssl.create_default_context(cafile=os.path.join(os.path.dirname(api.kubeconfig), "ca.crt"))
+
+    def ask(method, path, document, headers):
+        said = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/merge-patch+json", **headers}
+        request = urllib.request.Request(f"https://{api.address}{path}", method=method,
+                                         data=None if document is None else json.dumps(document).encode(),
+                                         headers={k: v for k, v in said.items() if v is not None})
+        try:
+            with urllib.request.urlopen(request, timeout=10, context=context) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as e:
+            return e.code, e.read().decode()
+    return ask
