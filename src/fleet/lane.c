@@ -42,8 +42,9 @@ void lane_post(struct lane *lane, struct unit *unit)
     MUST(pthread_mutex_lock(&lane->mu));
     unit->inbox_next = lane->inbox;
     lane->inbox = unit;
+    waitgroup_nudge(
+        &lane->wg); /* under the lock: whoever takes the unit may end the lane */
     MUST(pthread_mutex_unlock(&lane->mu));
-    waitgroup_nudge(&lane->wg);
 }
 
 struct unit *lane_take_posted(struct lane *lane)
