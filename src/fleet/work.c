@@ -21,44 +21,11 @@
 #include "fleet/lane.h"
 #include "fleet/work_call.h"
 #include "wire/crypto.h"
+#include "work_inside.h"
 
 enum {
-    REDIS_REST_MS = 100,    /* between tries while Redis does not answer */
-    CLAIM_POLL_MIN_MS = 20, /* how often to look whether another has finished a unit */
-    CLAIM_POLL_MAX_MS = 500,
     ROOM_POLL_MS = 20, /* in case nobody nudges a lane that waits for room */
-    RENEW_CHECK_MS = 1000,
-    RENEW_AFTER_MS =
-        2000, /* so old a claim is renewed: a call may always take its whole timeout */
 };
-
-struct work {
-    struct lane *lane;
-    const struct fleet *fleet;
-    const struct plan *plan;
-    struct unit *units;
-    size_t count;
-    int64_t renew_check_ms;
-    int64_t room_ms;         /* when to look for room again */
-    struct room_wait *waits; /* by target */
-    struct unit **grouped;   /* those with a target, by target */
-    size_t *starts;          /* where a target's begin in grouped; one more at the end */
-    /* scratch, one slot per unit; asks: one per target */
-    struct unit **picked;
-    struct ledger_entry **entries;
-    struct limiter_ask *asks;
-};
-
-static enum unit_state state_of(const struct unit *unit)
-{
-    return (enum unit_state)atomic_load(&unit->state);
-}
-
-static bool is_ours(const struct unit *unit)
-{
-    enum unit_state state = state_of(unit);
-    return state == UNIT_CLAIM || state == UNIT_BLOCKED || state == UNIT_GRANT;
-}
 
 /* --- ends --- */
 
@@ -68,18 +35,18 @@ static bool is_ours(const struct unit *unit)
 static void unblock(struct unit *ended)
 {
     struct unit *unit = ended->behind;
-    while (unit && state_of(unit) == UNIT_ENDED) {
+    while (unit && unit_state_now(unit) == UNIT_ENDED) {
         unit->ahead = NULL;
         unit = unit->behind;
     }
-    if (!unit || !is_ours(unit)) {
+    if (!unit || !work_owns(unit)) {
         return;
     }
     unit->ahead = NULL;
     if (ended->verdict == VERDICT_DEFERRED) {
         unit->paused = ended->paused;
         unit_defer(unit, unit->paused ? PARK_PAUSED : "order", ended->park_after_ms);
-    } else if (state_of(unit) == UNIT_BLOCKED) {
+    } else if (unit_state_now(unit) == UNIT_BLOCKED) {
         unit->next_ms = now_ms();
         atomic_store(&unit->state, UNIT_GRANT);
     }
@@ -163,7 +130,7 @@ static void take_back(struct work *w)
     while (unit) {
         struct unit *next = unit->inbox_next;
         unit->inbox_next = NULL;
-        if (state_of(unit) != UNIT_ENDED) {
+        if (unit_state_now(unit) != UNIT_ENDED) {
             came_back(w, unit);
         } else if (!unit->ahead) {
             unblock(unit);
@@ -181,7 +148,7 @@ static void give_back(struct work *w, bool abort)
     size_t n = 0;
     for (size_t i = 0; i < w->count; i++) {
         struct unit *unit = &w->units[i];
-        if (state_of(unit) == UNIT_OUT) {
+        if (unit_state_now(unit) == UNIT_OUT) {
             if (!unit->recalled) {
                 unit->recalled = true;
                 http_recall(w->fleet->http, &unit->call);
@@ -190,7 +157,7 @@ static void give_back(struct work *w, bool abort)
                 unit->aborted = true;
                 http_abort(w->fleet->http, &unit->call);
             }
-        } else if (is_ours(unit) && unit->claimed && !unit->keep_claim) {
+        } else if (work_owns(unit) && unit->claimed && !unit->keep_claim) {
             w->entries[n++] = &unit->entry;
         }
     }
@@ -199,117 +166,8 @@ static void give_back(struct work *w, bool abort)
     }
     for (size_t i = 0; i < w->count; i++) {
         struct unit *unit = &w->units[i];
-        if (is_ours(unit) && !unit->is_twin) {
+        if (work_owns(unit) && !unit->is_twin) {
             unit_end(unit, VERDICT_RETURNED, "stop");
-        }
-    }
-}
-
-/* --- claims --- */
-
-static void claimed(struct unit *unit)
-{
-    unit->claimed = true;
-    atomic_store(&unit->lease_end, unit->entry.lease_end_boot_ms);
-    if (unit->entry.result == LEDGER_TAKEN_OVER && unit->target->config->uncertain_dead) {
-        unit->keep_claim = true;
-        unit_end(unit, VERDICT_DEAD, "outcome-unknown");
-        return;
-    }
-    unit->next_ms = now_ms();
-    atomic_store(&unit->state, unit->ahead ? UNIT_BLOCKED : UNIT_GRANT);
-}
-
-static void claim_answered(struct work *w, struct unit *unit)
-{
-    int64_t now = now_ms();
-    int64_t wait_ms = unit->entry.wait_ms;
-    switch (unit->entry.result) {
-    case LEDGER_GRANTED:
-    case LEDGER_TAKEN_OVER:
-        claimed(unit);
-        break;
-    case LEDGER_DUPLICATE:
-        unit_end(unit, VERDICT_DUPLICATE, "done-before");
-        break;
-    case LEDGER_CONFLICT:
-        unit_end(unit, VERDICT_DEAD, "conflict");
-        break;
-    case LEDGER_BROKEN: /* it may have been done: not called, not held for ever */
-        unit_end(unit, VERDICT_DEAD, "ledger-record");
-        break;
-    case LEDGER_WAIT:
-        lane_waits(w->lane, LANE_CLAIM);
-        wait_ms = wait_ms < CLAIM_POLL_MIN_MS ? CLAIM_POLL_MIN_MS : wait_ms;
-        unit->next_ms = now + (wait_ms > CLAIM_POLL_MAX_MS ? CLAIM_POLL_MAX_MS : wait_ms);
-        break;
-    case LEDGER_LOST:
-    case LEDGER_UNKNOWN:
-        unit->next_ms = now + REDIS_REST_MS;
-        if (unit->target->config->send_without_redis) {
-            unit->next_ms = now;
-            atomic_store(&unit->state, unit->ahead ? UNIT_BLOCKED : UNIT_GRANT);
-        }
-        break;
-    }
-}
-
-static void claim_due(struct work *w, int64_t now)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < w->starts[w->plan->target_count]; i++) {
-        struct unit *unit = w->grouped[i];
-        if (state_of(unit) == UNIT_CLAIM && unit->next_ms <= now) {
-            w->picked[n] = unit;
-            w->entries[n++] = &unit->entry;
-        }
-    }
-    if (n == 0) {
-        return;
-    }
-    lane_waits(w->lane, LANE_REDIS);
-    int rc = ledger_claim(w->fleet->ledger, w->entries, n);
-    if (rc) {
-        LOG(LOG_WARN, "Redis does not answer or refuses, nothing is sent until it does",
-            LEND);
-    }
-    for (size_t i = 0; i < n; i++) {
-        claim_answered(w, w->picked[i]);
-    }
-}
-
-static bool wants_renewal(const struct unit *unit, int64_t boot)
-{
-    enum unit_state state = state_of(unit);
-    bool holds = state == UNIT_BLOCKED || state == UNIT_GRANT || state == UNIT_OUT;
-    return holds && unit->claimed &&
-           unit->entry.lease_end_boot_ms - boot < unit->entry.lease_ms - RENEW_AFTER_MS;
-}
-
-static void renew_due(struct work *w, int64_t now)
-{
-    if (now < w->renew_check_ms) {
-        return;
-    }
-    w->renew_check_ms = now + RENEW_CHECK_MS;
-    int64_t boot = now_boot_ms();
-    size_t n = 0;
-    for (size_t i = 0; i < w->count; i++) {
-        if (wants_renewal(&w->units[i], boot)) {
-            w->picked[n] = &w->units[i];
-            w->entries[n++] = &w->units[i].entry;
-        }
-    }
-    if (n == 0 || ledger_renew(w->fleet->ledger, w->entries, n)) {
-        return;
-    }
-    for (size_t i = 0; i < n; i++) {
-        struct unit *unit = w->picked[i];
-        atomic_store(&unit->lease_end, unit->entry.lease_end_boot_ms);
-        if (unit->entry.result == LEDGER_LOST && is_ours(unit)) {
-            unit->claimed = false; /* another took it: ask again who has it */
-            unit->next_ms = now;
-            atomic_store(&unit->state, UNIT_CLAIM);
         }
     }
 }
@@ -350,21 +208,6 @@ static bool is_silent(struct unit *unit, int64_t now)
     return true;
 }
 
-/* Does the claim outlast a call that starts as late as a grant allows? If not it is
- * renewed first. */
-static bool lease_suffices(struct work *w, struct unit *unit, int64_t now)
-{
-    int64_t needed_ms =
-        unit->target->config->timeout_ms + LIMITER_AHEAD_MS + LIMITER_USE_MS;
-    if (!unit->claimed || unit->entry.lease_end_boot_ms - now_boot_ms() > needed_ms) {
-        return true;
-    }
-    w->renew_check_ms = now;
-    unit->next_ms = now + REDIS_REST_MS;
-    lane_waits(w->lane, LANE_REDIS);
-    return false;
-}
-
 /* Is there room for one more than n? If not, the lane is in line for it. */
 static bool has_room(struct work *w, size_t t, size_t n)
 {
@@ -383,15 +226,16 @@ static size_t pick_ready(struct work *w, size_t t, struct unit **picked, int64_t
     size_t n = 0;
     for (size_t i = w->starts[t]; i < w->starts[t + 1]; i++) {
         struct unit *unit = w->grouped[i];
-        if (state_of(unit) != UNIT_GRANT || unit->next_ms > now || pause_defers(unit) ||
-            breaker_defers(unit, now) || is_silent(unit, now)) {
+        if (unit_state_now(unit) != UNIT_GRANT || unit->next_ms > now ||
+            pause_defers(unit) || breaker_defers(unit, now) || is_silent(unit, now)) {
             continue;
         }
         if (!has_room(w, t, n)) {
             w->room_ms = now + ROOM_POLL_MS;
             break;
         }
-        if (lease_suffices(w, unit, now) && work_call_prepare(w->plan->config, unit)) {
+        if (work_lease_suffices(w, unit, now) &&
+            work_call_prepare(w->plan->config, unit)) {
             picked[n++] = unit;
         }
     }
@@ -405,7 +249,7 @@ static void start_or_wait(struct work *w, const struct limiter_ask *ask,
     int64_t now = now_ms();
     bool unknown = ask->granted < 0 && !target->config->send_without_redis;
     if (unknown || (ask->granted >= 0 && i >= ask->granted)) {
-        unit->next_ms = unknown ? now + REDIS_REST_MS : ask->again_ms;
+        unit->next_ms = unknown ? now + WORK_REDIS_REST_MS : ask->again_ms;
         lane_waits(w->lane, unknown ? LANE_REDIS : LANE_GRANT);
         if (unit->next_ms - now > target->grant_patience_ms) {
             unit_defer(unit, "rate-limit", unit->next_ms - now);
@@ -472,7 +316,7 @@ static int64_t next_wake(const struct work *w, int64_t now)
 {
     int64_t next = w->renew_check_ms;
     for (size_t i = 0; i < w->count; i++) {
-        enum unit_state state = state_of(&w->units[i]);
+        enum unit_state state = unit_state_now(&w->units[i]);
         if (state != UNIT_CLAIM && state != UNIT_GRANT) {
             continue;
         }
@@ -489,7 +333,7 @@ static int64_t count_open(const struct work *w)
 {
     int64_t n = 0;
     for (size_t i = 0; i < w->count; i++) {
-        n += state_of(&w->units[i]) != UNIT_ENDED;
+        n += unit_state_now(&w->units[i]) != UNIT_ENDED;
     }
     return n;
 }
@@ -502,7 +346,7 @@ static void work_init(struct work *w, struct lane *lane, const struct plan *plan
                        .plan = plan,
                        .units = batch->units,
                        .count = batch->unit_count,
-                       .renew_check_ms = now_ms() + RENEW_CHECK_MS,
+                       .renew_check_ms = now_ms() + WORK_RENEW_CHECK_MS,
                        .waits = mem_array(plan->target_count, sizeof(struct room_wait)),
                        .grouped = mem_array(batch->unit_count, sizeof(struct unit *)),
                        .starts = mem_array(plan->target_count + 1, sizeof(size_t)),
@@ -548,10 +392,10 @@ void work_run(struct lane *lane, const struct plan *plan, struct batch_of_events
         if (stop >= LANE_NO_STARTS) {
             give_back(&w, stop == LANE_ABORT);
         } else {
-            claim_due(&w, now_ms());
+            work_claim_due(&w, now_ms());
             grant_due(&w, now_ms());
         }
-        renew_due(&w, now_ms());
+        work_renew_due(&w, now_ms());
         tell_watchdog(&w);
         rc = waitgroup_wait(&lane->wg, next_wake(&w, now_ms()));
     }
