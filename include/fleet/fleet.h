@@ -49,6 +49,7 @@ struct fleet {
     struct metric_family *durations;       /* target */
     struct metric_family *circuit_open;    /* target */
     struct metric_family *paused;          /* target */
+    struct metric_family *held;            /* target, reason */
     struct metric *events_in_flight;
     struct metric *units_in_flight;
     struct metric *opened_no_target;

@@ -12,14 +12,15 @@
 #define PARK_TIER       "sluice-tier"
 #define PARK_ATTEMPTS   "sluice-attempts"
 #define PARK_REASON     "sluice-reason"
-#define PARK_CLASS      "sluice-class"
+#define PARK_CLASS      "sluice-class" /* dead, deferred, or */
+#define PARK_CLASS_HELD "held"         /* deferred without a failure */
 #define PARK_DETAIL     "sluice-detail"
 #define PARK_TOPIC      "sluice-origin-topic"
 #define PARK_PARTITION  "sluice-origin-partition"
 #define PARK_OFFSET     "sluice-origin-offset"
 #define PARK_FIRST_SEEN "sluice-first-seen"
 #define PARK_NOT_BEFORE "sluice-not-before"
-#define PARK_HELD       "sluice-held-ms" /* how long it was paused */
+#define PARK_HELD       "sluice-held-ms" /* how long it was held */
 #define PARK_PAUSED     "paused"         /* the reason of what waits for a resume */
 #define PARK_CUT        "sluice-cut"
 #define PARK_TRIES      "sluice-tries" /* as fleet/tries prints them */
@@ -39,5 +40,9 @@ void intake_open(struct lane *lane, const struct plan *plan,
                  const struct kafka_partition *partition, struct kafka_record **records,
                  size_t n, bool source, struct batch_of_events *batch);
 void intake_close(struct batch_of_events *batch);
+
+/* Why the unit of this record was held, a short word; NULL: it was not, it failed.
+ * Borrows from the record. Pure. */
+const char *intake_held(const struct kafka_record *record);
 
 #endif

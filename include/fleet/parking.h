@@ -15,13 +15,14 @@ void parking_park(struct lane *lane, const struct fleet *fleet,
                   struct batch_of_events *batch);
 
 /* The round the ledger is told of a unit that was parked in that round. A dead letter
- * lies above every deferred one, and above itself when it was sent again and died again.
- * Pure. */
+ * lies above every deferred one (one that goes round for so long stays below), and above
+ * itself when it was sent again and died again. Pure. */
 int parking_round(int round, enum verdict verdict);
 
 /* The tier a unit goes to that was called in so many rounds before this one, at least so
  * long from now; SIZE_MAX: its budget does not reach. One that was not called in this
- * round (the breaker was open) has not earned a longer wait than last time. Pure. */
+ * round (the breaker was open, it is held) has not earned a longer wait than last time.
+ * Pure. */
 size_t parking_tier(const struct config *config, const struct config_target *target,
                     int rounds, bool called, int64_t at_least_ms, int64_t age_ms);
 

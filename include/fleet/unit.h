@@ -47,7 +47,12 @@ enum unit_state {
     UNIT_ENDED,     /* has a verdict, has left the waitgroup */
 };
 
-enum { UNIT_REASON_MAX = 48, UNIT_DETAIL_MAX = 256 };
+enum {
+    UNIT_REASON_MAX = 48,
+    UNIT_DETAIL_MAX = 256,
+    UNIT_HOLD_MIN_MS = 1000,           /* what is held does not come round more often, */
+    UNIT_HOLD_MAX_MS = 60 * 60 * 1000, /* nor is it forgotten for longer */
+};
 
 struct unit {
     struct lane *lane;
@@ -73,8 +78,9 @@ struct unit {
     int tries;              /* calls that were sent, this round */
     struct tries story;     /* what became of them */
     int64_t first_seen_wall_ms;
-    int64_t held_ms;       /* paused for so long since: its budget does not count that */
-    bool paused;           /* deferred because its target is paused */
+    int64_t held_ms; /* it was held for so long since: its budget does not count that */
+    bool held; /* deferred, and it is no failure (its target is paused, its application
+                  sleeps): it costs neither budget nor a longer tier */
     int64_t hold_until_ms; /* retries end then; 0: no failure yet */
     int64_t next_ms;       /* monotonic: when it wants what its state says */
     int64_t park_after_ms; /* how long it should wait at least, when deferred */
@@ -134,5 +140,9 @@ void unit_end(struct unit *unit, enum verdict verdict, const char *reason);
 
 /* To the retry topics, to wait there at least so long. Lane thread. */
 void unit_defer(struct unit *unit, const char *reason, int64_t at_least_ms);
+
+/* The same, and it is no failure: see `held`. The wait is kept within the bounds above.
+ * Lane thread. */
+void unit_hold(struct unit *unit, const char *reason, int64_t at_least_ms);
 
 #endif

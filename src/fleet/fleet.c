@@ -100,6 +100,10 @@ static void make_unit_counters(struct fleet *f)
                        sizeof took / sizeof took[0]);
     f->paused = metrics_family(m, METRIC_GAUGE, "sluice_target_paused", "target",
                                "1 while an operator keeps calls away", NULL, 0);
+    f->held =
+        metrics_family(m, METRIC_COUNTER, "sluice_units_held_total", "target,reason",
+                       "Units that began to wait for something that is no failure", NULL,
+                       0);
     f->circuit_open =
         metrics_family(m, METRIC_GAUGE, "sluice_target_circuit_open", "target",
                        "1 while the breaker keeps calls away", NULL, 0);

@@ -5,6 +5,7 @@
 #include "fleet/intake.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,10 @@
 #include "fleet/lane.h"
 #include "fleet/work.h"
 
-enum { HEADERS_MAX = 1024 };
+enum {
+    HEADERS_MAX = 1024,
+    COUNT_MAX = INT_MAX - 1, /* of rounds and calls, whatever a header says */
+};
 
 /* --- reading a record --- */
 
@@ -186,14 +190,30 @@ static struct fleet_target *find_target(const struct plan *plan, const char *nam
     return NULL;
 }
 
-/* What waited in a retry topic because of a pause was held for all of that time. */
-static int64_t held_of(const struct kafka_record *r)
+/* A pause was written before there was a class for it. */
+const char *intake_held(const struct kafka_record *record)
+{
+    const struct kafka_header *reason = kafka_record_header(record, PARK_REASON);
+    const struct kafka_header *class = kafka_record_header(record, PARK_CLASS);
+    if (!reason || !reason->value) {
+        return NULL;
+    }
+    bool held = class && class->value && strcmp(class->value, PARK_CLASS_HELD) == 0;
+    return held || strcmp(reason->value, PARK_PAUSED) == 0 ? reason->value : NULL;
+}
+
+/* What waited in a retry topic without a failure was held for all of that time. */
+static int64_t held_ms_of(const struct kafka_record *r)
 {
     int64_t held_ms = header_number(r, PARK_HELD, 0);
-    const struct kafka_header *reason = kafka_record_header(r, PARK_REASON);
-    bool paused = reason && reason->value && strcmp(reason->value, PARK_PAUSED) == 0;
     int64_t since_ms = now_wall_ms() - r->timestamp_ms;
-    return held_ms + (paused && since_ms > 0 ? since_ms : 0);
+    return held_ms + (intake_held(r) && since_ms > 0 ? since_ms : 0);
+}
+
+static int header_count(const struct kafka_record *r, const char *name, int absent)
+{
+    int64_t count = header_number(r, name, absent);
+    return count < COUNT_MAX ? (int)count : COUNT_MAX;
 }
 
 static struct unit *add_unit(struct batch_of_events *batch, struct lane *lane,
@@ -203,9 +223,9 @@ static struct unit *add_unit(struct batch_of_events *batch, struct lane *lane,
     unit->lane = lane;
     unit->event = be;
     unit->target = target;
-    unit->round = (int)header_number(be->record, PARK_ROUND, 0);
-    unit->tier = (int)header_number(be->record, PARK_TIER, unit->round);
-    unit->attempts = (int)header_number(be->record, PARK_ATTEMPTS, 0);
+    unit->round = header_count(be->record, PARK_ROUND, 0);
+    unit->tier = header_count(be->record, PARK_TIER, unit->round);
+    unit->attempts = header_count(be->record, PARK_ATTEMPTS, 0);
     if (!be->target_name) {
         unit->round = 0;
         unit->tier = 0;
@@ -214,7 +234,7 @@ static struct unit *add_unit(struct batch_of_events *batch, struct lane *lane,
     unit->first_seen_wall_ms =
         be->target_name ? header_number(be->record, PARK_FIRST_SEEN, now_wall_ms())
                         : now_wall_ms();
-    unit->held_ms = be->target_name ? held_of(be->record) : 0;
+    unit->held_ms = be->target_name ? held_ms_of(be->record) : 0;
     be->units = be->units ? be->units : unit;
     be->unit_count++;
     return unit;
@@ -250,6 +270,19 @@ static void end_deferred(struct unit *unit, const char *reason, int64_t at_least
     atomic_store(&unit->state, UNIT_ENDED);
 }
 
+/* It is to wait longer than the tier did: on it goes for the reason it came with. */
+static void go_round(struct unit *unit, int64_t left_ms)
+{
+    const struct kafka_record *record = unit->event->record;
+    const char *held = unit->event->target_name ? intake_held(record) : NULL;
+    const struct kafka_header *detail = kafka_record_header(record, PARK_DETAIL);
+    unit->held = held && strcmp(held, PARK_PAUSED) != 0; /* that is over */
+    if (unit->held && detail && detail->value) {
+        snprintf(unit->detail, sizeof unit->detail, "%s", detail->value);
+    }
+    end_deferred(unit, unit->held ? held : "retry-after", left_ms);
+}
+
 static void add_open(struct opening *o, struct batch_event *be,
                      struct fleet_target *target)
 {
@@ -264,12 +297,11 @@ static void add_open(struct opening *o, struct batch_event *be,
     ledger_entry_init(o->fleet->ledger, &unit->entry);
     atomic_store(&unit->state, UNIT_CLAIM);
     int64_t left_ms = be->not_before_wall_ms ? be->not_before_wall_ms - now_wall_ms() : 0;
-    unit->paused = o->paused[target - o->plan->targets];
-    if (unit->paused) {
+    if (o->paused[target - o->plan->targets]) {
+        unit->held = true;
         end_deferred(unit, PARK_PAUSED, left_ms);
     } else if (left_ms > 0) {
-        /* its target asked for a longer silence than the tier: round again */
-        end_deferred(unit, "retry-after", left_ms);
+        go_round(unit, left_ms);
     } else if (!join_twin(&o->identities, unit)) {
         join_chain(&o->keys, unit);
     }

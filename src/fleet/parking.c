@@ -44,7 +44,16 @@ size_t parking_tier(const struct config *config, const struct config_target *tar
 int parking_round(int round, enum verdict verdict)
 {
     int next = round + 1;
-    return verdict == VERDICT_DEAD && next < LEDGER_DEAD_ROUND ? LEDGER_DEAD_ROUND : next;
+    if (verdict == VERDICT_DEAD) {
+        return next < LEDGER_DEAD_ROUND ? LEDGER_DEAD_ROUND : next;
+    }
+    return next == LEDGER_DEAD_ROUND ? round : next;
+}
+
+/* It was called in this round, and that is why it waits. */
+static bool has_failed(const struct unit *unit)
+{
+    return unit->tries > 0 && !unit->held;
 }
 
 static bool must_park(const struct unit *unit)
@@ -52,16 +61,16 @@ static bool must_park(const struct unit *unit)
     return unit->verdict == VERDICT_DEFERRED || unit->verdict == VERDICT_DEAD;
 }
 
-/* A deferred unit whose budget does not reach the next tier is dead. */
+/* A deferred unit whose budget does not reach the next tier is dead; one that is held
+ * never is. */
 static const char *choose_topic(const struct fleet *fleet, struct unit *unit)
 {
     if (unit->verdict == VERDICT_DEFERRED) {
-        /* a pause never is the death of a unit */
-        int64_t age_ms = unit->paused
+        int64_t age_ms = unit->held
                              ? INT64_MIN / 2
                              : now_wall_ms() - unit->first_seen_wall_ms - unit->held_ms;
         size_t tier = parking_tier(fleet->config, unit->target->config, unit->tier,
-                                   unit->tries > 0, unit->park_after_ms, age_ms);
+                                   has_failed(unit), unit->park_after_ms, age_ms);
         if (tier != SIZE_MAX) {
             return fleet->retry_topics[tier];
         }
@@ -117,6 +126,14 @@ static void add_tries(struct parked *p, const struct fleet *fleet,
     }
 }
 
+static const char *class_of(const struct unit *unit)
+{
+    if (unit->verdict == VERDICT_DEAD) {
+        return "dead";
+    }
+    return unit->held ? PARK_CLASS_HELD : "deferred";
+}
+
 static void add_story(struct parked *p, const struct fleet *fleet,
                       const struct unit *unit)
 {
@@ -131,10 +148,11 @@ static void add_story(struct parked *p, const struct fleet *fleet,
         add_text(p, PARK_EVENT_ID, be->event.fields[EVENT_ID]);
     }
     add_text(p, PARK_REASON, unit->reason);
-    add_text(p, PARK_CLASS, dead ? "dead" : "deferred");
+    add_text(p, PARK_CLASS, class_of(unit));
     add_text(p, PARK_DETAIL, unit->detail);
-    add_number(p, PARK_ROUND, unit->round + 1);
-    add_number(p, PARK_TIER, unit->tier + (unit->tries > 0));
+    add_number(p, PARK_ROUND,
+               dead ? unit->round + 1 : parking_round(unit->round, unit->verdict));
+    add_number(p, PARK_TIER, unit->tier + has_failed(unit));
     add_number(p, PARK_ATTEMPTS, unit->attempts);
     add_text(p, PARK_TOPIC, be->origin_topic);
     add_number(p, PARK_PARTITION, be->origin_partition);
@@ -289,6 +307,16 @@ static struct tickets *tickets_new(size_t count)
     return t;
 }
 
+/* A cut event cannot be tried again, and what it was held for is not why it dies. */
+static void die_of_size(struct unit *unit)
+{
+    unit->verdict = VERDICT_DEAD;
+    if (unit->held) {
+        unit->held = false;
+        snprintf(unit->reason, sizeof unit->reason, "too-large");
+    }
+}
+
 static void send_one(const struct fleet *fleet, struct unit *unit, enum cut cut,
                      struct tickets *t, size_t i)
 {
@@ -296,7 +324,7 @@ static void send_one(const struct fleet *fleet, struct unit *unit, enum cut cut,
     struct parked parked;
     const struct kafka_record *record = unit->event->record;
     if (cut != CUT_NONE) {
-        unit->verdict = VERDICT_DEAD; /* a cut event cannot be tried again */
+        die_of_size(unit);
     }
     const char *topic = choose_topic(fleet, unit);
     parked_init(&parked, fleet, unit, cut);
@@ -352,11 +380,32 @@ struct round_of_parking {
     size_t parked;
 };
 
+/* Once, not in each round it waits for the same. */
+static void count_held(const struct fleet *fleet, const struct unit *unit)
+{
+    const struct batch_event *be = unit->event;
+    const char *before = be->target_name ? intake_held(be->record) : NULL;
+    if (before && strcmp(before, unit->reason) == 0) {
+        return;
+    }
+    const char *target = unit->target->config->name;
+    metric_inc(metrics_series(fleet->held, target, unit->reason, NULL, NULL));
+    if (strcmp(unit->reason, PARK_PAUSED) != 0) { /* who paused it knows */
+        LOG(LOG_INFO, "trigger held", LS("target", target),
+            LS("event_id", be->event.fields[EVENT_ID]), LS("reason", unit->reason),
+            LS("detail", unit->detail), LI("asked_again_in_ms", unit->park_after_ms),
+            LEND);
+    }
+}
+
 static void acknowledged(const struct fleet *fleet, struct round_of_parking *r,
                          struct unit *unit)
 {
     metric_inc(metrics_series(fleet->parked, verdict_name(unit->verdict), unit->reason,
                               NULL, NULL));
+    if (unit->held) {
+        count_held(fleet, unit);
+    }
     if (unit->verdict == VERDICT_DEAD) {
         metric_inc(metrics_series(fleet->dead_letters, unit->reason, NULL, NULL, NULL));
         LOG(LOG_WARN, "dead letter", LS("topic", fleet->dead_topic),

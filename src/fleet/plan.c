@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/now.h"
 #include "fleet/fleet.h"
+#include "fleet/intake.h"
 
 enum {
     LEASE_MARGIN_MS =
@@ -145,6 +146,7 @@ static void make_counters(const struct fleet *f, struct fleet_target *t)
     t->duration = metrics_series(f->durations, name, NULL, NULL, NULL);
     t->breaker_open = metrics_series(f->circuit_open, name, NULL, NULL, NULL);
     t->paused = metrics_series(f->paused, name, NULL, NULL, NULL);
+    metrics_series(f->held, name, PARK_PAUSED, NULL, NULL);
     for (size_t c = 1; c < sizeof codes / sizeof codes[0]; c++) {
         t->codes[c] = metrics_series(f->requests, name, codes[c], "", NULL);
     }

@@ -43,3 +43,10 @@ void unit_defer(struct unit *unit, const char *reason, int64_t at_least_ms)
     unit->park_after_ms = at_least_ms;
     unit_end(unit, VERDICT_DEFERRED, reason);
 }
+
+void unit_hold(struct unit *unit, const char *reason, int64_t at_least_ms)
+{
+    int64_t ms = at_least_ms < UNIT_HOLD_MIN_MS ? UNIT_HOLD_MIN_MS : at_least_ms;
+    unit->held = true;
+    unit_defer(unit, reason, ms > UNIT_HOLD_MAX_MS ? UNIT_HOLD_MAX_MS : ms);
+}

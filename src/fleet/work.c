@@ -29,6 +29,18 @@ enum {
 
 /* --- ends --- */
 
+/* The order of the key: what is behind one that waits, waits with it. */
+static void share_wait(struct unit *unit, const struct unit *ended)
+{
+    if (!ended->held) {
+        unit_defer(unit, "order", ended->park_after_ms);
+        return;
+    }
+    snprintf(unit->detail, sizeof unit->detail, "%s", ended->detail);
+    unit->held = true;
+    unit_defer(unit, ended->reason, ended->park_after_ms);
+}
+
 /* A unit has ended, and so has everything ahead of it: the next of the chain that has not
  * ended goes on, or shares the fate where the order of the key would break. (One that
  * ended before its turn, a duplicate, was passed over then.) */
@@ -44,8 +56,7 @@ static void unblock(struct unit *ended)
     }
     unit->ahead = NULL;
     if (ended->verdict == VERDICT_DEFERRED) {
-        unit->paused = ended->paused;
-        unit_defer(unit, unit->paused ? PARK_PAUSED : "order", ended->park_after_ms);
+        share_wait(unit, ended);
     } else if (unit_state_now(unit) == UNIT_BLOCKED) {
         unit->next_ms = now_ms();
         atomic_store(&unit->state, UNIT_GRANT);
@@ -189,7 +200,7 @@ static bool pause_defers(struct unit *unit)
     if (!atomic_load(&unit->target->downstream->paused)) {
         return false;
     }
-    unit->paused = true;
+    unit->held = true; /* as long as it takes: the first tier */
     unit_defer(unit, PARK_PAUSED, 0);
     return true;
 }

@@ -239,6 +239,7 @@ static void make_counters(struct fleet *f)
         metrics_family(t.metrics, METRIC_HISTOGRAM, "d", "t", "for the test", buckets, 1);
     f->paused =
         metrics_family(t.metrics, METRIC_GAUGE, "paused", "t", "for the test", NULL, 0);
+    f->held = family("held", "t,r");
     f->circuit_open =
         metrics_family(t.metrics, METRIC_GAUGE, "open", "t", "for the test", NULL, 0);
     f->events_in_flight = one("events_in_flight");

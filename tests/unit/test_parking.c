@@ -68,6 +68,18 @@ static void parking_round__rises_each_time_it_dies(void **state)
                      LEDGER_DEAD_ROUND + 1);
 }
 
+/* Held for a fortnight, once a second: it is no dead letter yet. */
+static void parking_round__of_one_that_goes_round_stays_below_the_dead(void **state)
+{
+    (void)state;
+    assert_int_equal(parking_round(LEDGER_DEAD_ROUND - 2, VERDICT_DEFERRED),
+                     LEDGER_DEAD_ROUND - 1);
+    assert_int_equal(parking_round(LEDGER_DEAD_ROUND - 1, VERDICT_DEFERRED),
+                     LEDGER_DEAD_ROUND - 1);
+    assert_int_equal(parking_round(LEDGER_DEAD_ROUND - 1, VERDICT_DEAD),
+                     LEDGER_DEAD_ROUND);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {

@@ -100,6 +100,36 @@ static void pause__time_in_it_is_not_taken_from_the_budget(void **state)
     end();
 }
 
+/* Parked by a worker that knew no class for it; and by one that does. */
+static void pause__is_counted_and_named_in_the_record(void **state)
+{
+    (void)state;
+    begin("", "ci", true);
+    plans_pause(t.fleet.plans, paused, 1);
+    assert_true(counted("held{t=\"a\",r=\"paused\"} 0\n"));
+    fake_publish(t.partition, "k", EVENT("1", "x", "c"), NULL);
+    go();
+    assert_true(fake_await_done(t.partition, 1));
+    stop_lane(LANE_NO_STARTS);
+    assert_string_equal(header(0, PARK_CLASS), PARK_CLASS_HELD);
+    assert_true(counted("held{t=\"a\",r=\"paused\"} 1\n"));
+    end();
+}
+
+static void pause__that_goes_on_is_counted_once(void **state)
+{
+    (void)state;
+    begin("", "ci.g.retry.1s", false);
+    plans_pause(t.fleet.plans, paused, 1);
+    fake_publish(t.partition, "k", EVENT("1", "x", "c"), waited);
+    go();
+    assert_true(fake_await_done(t.partition, 1));
+    stop_lane(LANE_NO_STARTS);
+    assert_true(counted("held{t=\"a\",r=\"paused\"} 0\n"));
+    assert_string_equal(header(0, PARK_CLASS), PARK_CLASS_HELD);
+    end();
+}
+
 static void pause__reaches_a_batch_that_is_worked(void **state)
 {
     (void)state;
