@@ -273,9 +273,9 @@ static void add_partitions(struct str *out, struct json_object *consumer,
 /* Which of a consumer's batches to show: the one nearest to trouble, then the oldest. */
 static int rank_of(struct json_object *batch)
 {
-    static const char *const order[] = {"due",     "idle",     "filling",
-                                        "firing",  "claiming", "limited",
-                                        "parking", "barrier",  "blocked"};
+    static const char *const order[] = {"due",      "idle",   "filling", "firing",
+                                        "claiming", "asking", "limited", "parking",
+                                        "barrier",  "blocked"};
     for (int i = 0; i < (int)(sizeof order / sizeof order[0]); i++) {
         if (is(batch, "state", order[i])) {
             return i;

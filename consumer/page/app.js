@@ -173,7 +173,7 @@ function remember(f) {
 }
 
 // The barrier view: one row for each consumer. Of its lanes the one that waits longest is told in words.
-const RANK = { blocked: 9, barrier: 8, parking: 7, limited: 6, firing: 5, claiming: 4, filling: 3, due: 2, idle: 0 };
+const RANK = { blocked: 9, barrier: 8, parking: 7, limited: 6, firing: 5, asking: 5, claiming: 4, filling: 3, due: 2, idle: 0 };
 const CONSUMER = { running: ['ok', '✓'], starting: ['warn', '…'], idle: ['off', '–'], draining: ['warn', '↓'], drained: ['warn', '↓'], late: ['warn', '!'], gone: ['bad', '✗'] };
 
 function slowest(c) {
@@ -189,7 +189,7 @@ function batchWords(p) {
   const waits = whom.length ? ` · waiting for ${whom.slice(0, 2).map(w => clean(w.target, 40) + (w.units > 1 ? ' ×' + w.units : '') + (w.oldest_ms >= 1000 ? ' ' + span(w.oldest_ms) : '')).join(', ')}` : '';
   if (b.state === 'filling') return [`filling ${b.events}/${b.size}`, ''];
   if (b.state === 'barrier' || b.state === 'firing') return [`${b.state} ${b.ended}/${b.units}`, waits];
-  if (b.state === 'claiming' || b.state === 'limited') return [`${b.state}, ${plural(b.units, 'unit')}`, ` · ${span(b.for_ms)}`];
+  if (b.state === 'claiming' || b.state === 'asking' || b.state === 'limited') return [`${b.state}, ${plural(b.units, 'unit')}`, ` · ${span(b.for_ms)}`];
   return [b.state, b.for_ms >= 1000 ? ` · ${span(b.for_ms)}` : ''];
 }
 function lane(p) { return (p.topic === frame.topic ? '' : p.topic.replace(frame.topic + '.' + frame.group + '.', '') + ' ') + p.partition; }

@@ -62,10 +62,14 @@ struct gate {
      */
     void (*recall)(void *arg, struct gate_ask *ask);
     void *arg;
+    int64_t patience_ms; /* instead of GATE_PATIENCE_MS; 0: that */
 };
 
 /* Does this target want to be asked about? */
 bool gate_is_on(const struct config_target *target);
+
+/* How long an ask may take before its lane recalls it. */
+int64_t gate_patience_ms(const struct gate *gate);
 
 /* Ask, or recall. gate: NULL holds whatever is asked ("no-gate"): what configuration
  * forbids does not happen for want of somebody to ask. */

@@ -30,6 +30,7 @@ enum lane_wait {
     LANE_WINDOW, /* commits */
     LANE_REDIS,
     LANE_CLAIM,   /* another worker holds a unit */
+    LANE_GATE,    /* who is asked before a call has not answered */
     LANE_GRANT,   /* the rate limit */
     LANE_TARGET,  /* calls are out or a retry's time has not come */
     LANE_PARKING, /* the broker's acknowledgement */

@@ -3,8 +3,8 @@
  *
  * A batch is made by intake, worked by work, parked by parking, and belongs to one lane.
  * A unit is touched by one thread at a time: the lane, except while its call is out (http
- * loop) or its end is being recorded (redis thread); it comes back through the lane's
- * inbox or by leaving the waitgroup. */
+ * loop), its gate is asked (the gate) or its end is being recorded (redis thread); it
+ * comes back through the lane's inbox or by leaving the waitgroup. */
 #ifndef FLEET_UNIT_H
 #define FLEET_UNIT_H
 
@@ -23,6 +23,7 @@
 
 struct lane;
 struct fleet_target;
+struct gate_ask;
 
 enum verdict {
     VERDICT_NONE,       /* still in flight */
@@ -42,6 +43,7 @@ enum unit_state {
     UNIT_BLOCKED,   /* claimed, behind another of its (target, key), or a twin of another
                        event */
     UNIT_GRANT,     /* wants a slot and a start, from next_ms on */
+    UNIT_ASKING,    /* its gate is asked, and has it */
     UNIT_OUT,       /* its call belongs to the http loop */
     UNIT_RECORDING, /* its end belongs to the redis thread */
     UNIT_ENDED,     /* has a verdict, has left the waitgroup */
@@ -84,7 +86,7 @@ struct unit {
     int64_t hold_until_ms; /* retries end then; 0: no failure yet */
     int64_t next_ms;       /* monotonic: when it wants what its state says */
     int64_t park_after_ms; /* how long it should wait at least, when deferred */
-    int64_t out_ms;        /* when its call was handed to the http loop */
+    int64_t out_ms; /* when its call was handed to the http loop, or its gate asked */
     atomic_llong wire_ms; /* when that really started, and then when it ended; 0: it waits
                              for room */
     bool has_slot;        /* a slot of the limiter is held and not used */
@@ -105,6 +107,12 @@ struct unit {
     bool request_ready;
     bool recalled;
     bool aborted;
+
+    struct gate_ask *ask;  /* owned; NULL: never asked */
+    int64_t open_until_ms; /* its gate need not be asked before; 0: it must */
+    enum verdict ends_as;  /* of UNIT_RECORDING, and why; borrowed from the unit or
+                              literal */
+    const char *ends_why;
 };
 
 /* One record of a batch. */

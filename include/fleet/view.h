@@ -16,6 +16,7 @@ enum view_state {
     VIEW_IDLE,     /* no records */
     VIEW_FILLING,  /* takes a batch */
     VIEW_CLAIMING, /* another worker holds a unit, or the ledger is asked */
+    VIEW_ASKING,   /* asks whether the targets may be called: a gate has not answered */
     VIEW_LIMITED,  /* waits for the rate limit */
     VIEW_FIRING,   /* starts calls */
     VIEW_BARRIER,  /* all that can be called is called: waits for the last to end */

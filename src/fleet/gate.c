@@ -9,6 +9,11 @@ bool gate_is_on(const struct config_target *target)
     return target->gate.policy != CONFIG_GATE_SEND;
 }
 
+int64_t gate_patience_ms(const struct gate *gate)
+{
+    return gate && gate->patience_ms > 0 ? gate->patience_ms : GATE_PATIENCE_MS;
+}
+
 void gate_start(const struct gate *gate, struct gate_ask *ask)
 {
     if (gate) {

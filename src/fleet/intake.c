@@ -396,6 +396,7 @@ void intake_close(struct batch_of_events *batch)
         if (batch->units[i].request_ready) {
             target_request_release(&batch->units[i].request);
         }
+        free(batch->units[i].ask);
     }
     for (size_t i = 0; i < batch->event_count; i++) {
         struct batch_event *be = &batch->events[i];

@@ -9,8 +9,9 @@
 
 const char *lane_wait_name(enum lane_wait wait)
 {
-    static const char *const names[LANE_WAITS] = {"idle",  "due",   "window", "redis",
-                                                  "claim", "grant", "target", "parking"};
+    static const char *const names[LANE_WAITS] = {"idle",  "due",    "window",
+                                                  "redis", "claim",  "gate",
+                                                  "grant", "target", "parking"};
     ASSERT(wait >= LANE_IDLE && wait < LANE_WAITS);
     return names[wait];
 }

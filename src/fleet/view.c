@@ -7,9 +7,9 @@ enum { BLOCKED_MS = 1000 }; /* commits are awaited for a moment after every batc
 
 const char *view_state_name(enum view_state state)
 {
-    static const char *const names[] = {"idle",    "filling", "claiming",
-                                        "limited", "firing",  "barrier",
-                                        "parking", "due",     "blocked"};
+    static const char *const names[] = {"idle",    "filling", "claiming", "asking",
+                                        "limited", "firing",  "barrier",  "parking",
+                                        "due",     "blocked"};
     ASSERT((size_t)state < sizeof names / sizeof names[0]);
     return names[state];
 }
@@ -23,6 +23,7 @@ struct tally {
     int grant;   /* wants a slot, or a retry's time to come */
     int claim;   /* wants a claim */
     int blocked; /* behind another */
+    int asking;  /* its gate has it */
 };
 
 static void count_unit(struct tally *tally, const struct unit *unit)
@@ -36,6 +37,9 @@ static void count_unit(struct tally *tally, const struct unit *unit)
         break;
     case UNIT_GRANT:
         tally->grant++;
+        break;
+    case UNIT_ASKING:
+        tally->asking++;
         break;
     case UNIT_OUT:
     case UNIT_RECORDING:
@@ -59,11 +63,15 @@ static enum view_state state_in_batch(const struct tally *tally, enum lane_wait 
     if (tally->out == 0 && tally->claim > 0) {
         return VIEW_CLAIMING;
     }
+    if (tally->out == 0 && tally->asking > 0) {
+        return VIEW_ASKING;
+    }
     if (tally->out == 0 && wait == LANE_GRANT) {
         return VIEW_LIMITED;
     }
-    return tally->grant + tally->claim > 0 || tally->ended == 0 ? VIEW_FIRING
-                                                                : VIEW_BARRIER;
+    return tally->grant + tally->claim + tally->asking > 0 || tally->ended == 0
+               ? VIEW_FIRING
+               : VIEW_BARRIER;
 }
 
 static enum view_state state_between(const struct view_lane *out, enum lane_wait wait)

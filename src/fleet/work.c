@@ -1,7 +1,8 @@
-/* Design. The lane owns every unit except one whose call is out (http loop) or whose end
- * is being recorded (redis thread). A turn of the loop: take what came back, give back
- * everything when told to stop, then serve what is due: claims, leases, grants; then wait
- * until the next of these is due, a nudge, or the last unit is done.
+/* Design. The lane owns every unit except one whose call is out (http loop), whose gate
+ * is asked (the gate) or whose end is being recorded (redis thread). A turn of the loop:
+ * take what came back, give back everything when told to stop, then serve what is due:
+ * claims, leases, grants; then wait until the next of these is due, a nudge, or the last
+ * unit is done.
  *
  * Who ends what: a success is ended on the redis thread (no lane wakes, unless another
  * unit waits behind it); everything else is ended by the lane. A unit that ends with
@@ -141,7 +142,10 @@ static void take_back(struct work *w)
     while (unit) {
         struct unit *next = unit->inbox_next;
         unit->inbox_next = NULL;
-        if (unit_state_now(unit) != UNIT_ENDED) {
+        enum unit_state state = unit_state_now(unit);
+        if (state == UNIT_ASKING) {
+            work_gate_answered(w, unit);
+        } else if (state != UNIT_ENDED) {
             came_back(w, unit);
         } else if (!unit->ahead) {
             unblock(unit);
@@ -159,7 +163,9 @@ static void give_back(struct work *w, bool abort)
     size_t n = 0;
     for (size_t i = 0; i < w->count; i++) {
         struct unit *unit = &w->units[i];
-        if (unit_state_now(unit) == UNIT_OUT) {
+        if (unit_state_now(unit) == UNIT_ASKING) {
+            work_gate_recall(w, unit);
+        } else if (unit_state_now(unit) == UNIT_OUT) {
             if (!unit->recalled) {
                 unit->recalled = true;
                 http_recall(w->fleet->http, &unit->call);
@@ -238,7 +244,8 @@ static size_t pick_ready(struct work *w, size_t t, struct unit **picked, int64_t
     for (size_t i = w->starts[t]; i < w->starts[t + 1]; i++) {
         struct unit *unit = w->grouped[i];
         if (unit_state_now(unit) != UNIT_GRANT || unit->next_ms > now ||
-            pause_defers(unit) || breaker_defers(unit, now) || is_silent(unit, now)) {
+            pause_defers(unit) || breaker_defers(unit, now) || is_silent(unit, now) ||
+            !work_gate_is_open(w, unit, now)) {
             continue;
         }
         if (!has_room(w, t, n)) {
@@ -326,6 +333,9 @@ static void tell_watchdog(struct work *w)
 static int64_t next_wake(const struct work *w, int64_t now)
 {
     int64_t next = w->renew_check_ms;
+    if (w->asking > 0) {
+        next = work_gate_wake_ms(w, next);
+    }
     for (size_t i = 0; i < w->count; i++) {
         enum unit_state state = unit_state_now(&w->units[i]);
         if (state != UNIT_CLAIM && state != UNIT_GRANT) {
@@ -405,6 +415,7 @@ void work_run(struct lane *lane, const struct plan *plan, struct batch_of_events
         } else {
             work_claim_due(&w, now_ms());
             grant_due(&w, now_ms());
+            work_gate_due(&w, now_ms());
         }
         work_renew_due(&w, now_ms());
         tell_watchdog(&w);

@@ -80,7 +80,17 @@ static void recorded(void *arg, int rc)
 {
     (void)rc;
     struct unit *unit = arg;
-    unit_end(unit, VERDICT_TRIGGERED, "");
+    unit_end(unit, unit->ends_as, unit->ends_why);
+}
+
+void work_call_record(const struct fleet *fleet, struct unit *unit, enum verdict verdict,
+                      const char *why, int status)
+{
+    unit->ends_as = verdict;
+    unit->ends_why = why;
+    atomic_store(&unit->wire_ms, now_ms());
+    atomic_store(&unit->state, UNIT_RECORDING);
+    ledger_done(fleet->ledger, &unit->entry, status, recorded, unit);
 }
 
 static void keep_try(struct unit *unit)
@@ -137,9 +147,7 @@ static void ended(struct http_call *call)
             LS("reason", unit->result.reason), LEND);
     }
     if (unit->result.class == ATTEMPT_DONE) {
-        atomic_store(&unit->wire_ms, call->ended_ms);
-        atomic_store(&unit->state, UNIT_RECORDING);
-        ledger_done(fleet->ledger, &unit->entry, call->status, recorded, unit);
+        work_call_record(fleet, unit, VERDICT_TRIGGERED, "", call->status);
     } else {
         lane_post(unit->lane, unit);
     }
@@ -182,6 +190,9 @@ int64_t work_call_late_ms(const struct fleet *fleet, const struct unit *unit, in
     int64_t wire_ms = atomic_load(&unit->wire_ms);
     if (state == UNIT_RECORDING) {
         return now - wire_ms - fleet->config->redis.timeout_ms;
+    }
+    if (state == UNIT_ASKING) {
+        return now - unit->out_ms - gate_patience_ms(fleet->gate) - GATE_RECALL_MS;
     }
     if (state != UNIT_OUT) {
         return 0;

@@ -13,6 +13,13 @@ bool work_call_prepare(struct config *config, struct unit *unit);
 void work_call_start(const struct fleet *fleet, struct unit *unit, int64_t slot_ms,
                      bool has_slot);
 
+/* The unit has ended: have the ledger know it as done, then give the verdict. Lane thread
+ * or http loop, whoever has it.
+ * why     borrowed until the unit has ended. status: the HTTP status, 0 without a call.
+ */
+void work_call_record(const struct fleet *fleet, struct unit *unit, enum verdict verdict,
+                      const char *why, int status);
+
 /* Let go of the request of a call that has failed, and keep its trace context for the
  * log: the next attempt has its own signature and span. Lane thread. */
 void work_call_drop(struct unit *unit);

@@ -86,7 +86,8 @@ void work_claim_due(struct work *w, int64_t now)
 static bool wants_renewal(const struct unit *unit, int64_t boot)
 {
     enum unit_state state = unit_state_now(unit);
-    bool holds = state == UNIT_BLOCKED || state == UNIT_GRANT || state == UNIT_OUT;
+    bool holds = state == UNIT_BLOCKED || state == UNIT_GRANT || state == UNIT_OUT ||
+                 state == UNIT_ASKING;
     return holds && unit->claimed &&
            unit->entry.lease_end_boot_ms - boot < unit->entry.lease_ms - RENEW_AFTER_MS;
 }
@@ -111,10 +112,13 @@ void work_renew_due(struct work *w, int64_t now)
     for (size_t i = 0; i < n; i++) {
         struct unit *unit = w->picked[i];
         atomic_store(&unit->lease_end, unit->entry.lease_end_boot_ms);
+        enum unit_state state = unit_state_now(unit);
         if (unit->entry.result == LEDGER_LOST && work_owns(unit)) {
             unit->claimed = false; /* another took it: ask again who has it */
             unit->next_ms = now;
             atomic_store(&unit->state, UNIT_CLAIM);
+        } else if (unit->entry.result == LEDGER_LOST && state == UNIT_ASKING) {
+            unit->claimed = false; /* and asks again when its gate has answered */
         }
     }
 }
