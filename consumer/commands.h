@@ -28,6 +28,7 @@ int doctor_run(const struct command_line *line);
 int status_run(const struct command_line *line);
 int top_run(const struct command_line *line);
 int tap_run(const struct command_line *line);
+int workflow_run(const struct command_line *line);
 int trace_run(const struct command_line *line);
 int manual_run(const struct command_line *line);
 int wait_run(const struct command_line *line);

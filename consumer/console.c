@@ -38,6 +38,7 @@ struct console {
     struct guard *guard;
     struct jobs *jobs;
     struct redriver *redriver;
+    struct workflow *workflow;
     struct stream *stream;
     struct httpd *httpd;
     struct console_api api;
@@ -116,8 +117,19 @@ static int start_serving(struct console *c, const char *listen, struct err *err)
 
 /* --- start and stop --- */
 
+/* A console works without the targets' secrets; the status of a workflow tells whom it
+ * could not ask. */
+static void load_secrets(struct config *config)
+{
+    struct err err = ERR_INIT;
+    if (config_load_secrets(config, environ, &err)) {
+        LOG(LOG_INFO, "not every secret is here", LS("why", err.text), LEND);
+    }
+}
+
 static int console_start(struct console *c, struct err *err)
 {
+    load_secrets(c->config);
     c->metrics = metrics_new();
     c->guard = guard_new(c->config, err);
     if (!c->guard) {
@@ -134,7 +146,11 @@ static int console_start(struct console *c, struct err *err)
                                           .ask_kafka = true};
     c->stream = stream_start(&stream);
     c->redriver = redriver_start(c->config);
-    c->api = (struct console_api){c->config, c->guard, c->jobs, c->redriver};
+    c->workflow = workflow_start(c->config, err);
+    if (!c->workflow) {
+        return -EINVAL;
+    }
+    c->api = (struct console_api){c->config, c->guard, c->jobs, c->redriver, c->workflow};
     return start_serving(c, c->config->console.listen, err);
 }
 
@@ -147,6 +163,7 @@ static void console_stop(struct console *c)
     if (c->jobs) {
         jobs_stop(c->jobs);
     }
+    workflow_stop(c->workflow);
     if (c->redriver) {
         redriver_stop(c->redriver);
     }

@@ -1,5 +1,6 @@
 #include "console_api.h"
 
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -32,6 +33,31 @@ static void read_event(void *arg, struct ops_place *place, struct httpd_request 
     } else {
         reply_json(request, 200, story);
     }
+}
+
+/* What is known of one leg is told although the other failed; with nothing known it is a
+ * failure, told in the same words. */
+static void read_workflow(void *arg, struct ops_place *place,
+                          struct httpd_request *request, struct ctx *ctx)
+{
+    const struct console_api *api = arg;
+    struct err err = ERR_INIT;
+    struct json_object *doc;
+    char app[ROUTE_NAME_MAX];
+    console_api_name(request, app);
+    int rc = workflow_read(api->workflow, place, app, ctx, &doc, &err);
+    if (rc == -ENOENT) {
+        reply_error(request, 404, err.text,
+                    "an application is known while one of its events is in the history "
+                    "(history.events, history.ttl); the name may be written "
+                    "percent-encoded");
+        return;
+    }
+    if (rc) {
+        json_put_text(doc, "error", err.text);
+        json_put_text(doc, "next", "see the view Doctor, or `sluice-consumer doctor`");
+    }
+    reply_json(request, rc ? 503 : 200, doc);
 }
 
 static void read_doctor(void *arg, struct ops_place *place, struct httpd_request *request,
@@ -97,6 +123,7 @@ static const struct api_route {
     void (*serve)(const struct console_api *api, struct httpd_request *request);
 } routes[] = {
     {"GET", "events/{id}", read_event, NULL},
+    {"GET", "apps/{app}/workflow", read_workflow, NULL},
     {"GET", "deadletters", console_dead_list, NULL},
     {"GET", "deadletters/redrive", NULL, serve_redrive},
     {"GET", "config", NULL, serve_config},

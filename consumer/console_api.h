@@ -7,6 +7,7 @@
 #include "jobs.h"
 #include "redriver.h"
 #include "route.h"
+#include "workflow.h"
 
 /* What every job gets as its `arg`. Read-only while it is served. */
 struct console_api {
@@ -14,6 +15,7 @@ struct console_api {
     const struct guard *guard;
     struct jobs *jobs;
     struct redriver *redriver;
+    struct workflow *workflow;
 };
 
 /* Answer when the path is below /api/v1/. Returns false when it is not. On the httpd

@@ -168,6 +168,16 @@ static const struct command commands[] = {
                 "else from "
                 "the dead letters it left. Exit\ncode 1: nothing is known of it.",
      .run = trace_run},
+    {.name = "workflow",
+     .words = "APP",
+     .words_max = 1,
+     .summary = "Say how an application's last CI success stands",
+     .details = "What the fleet saw of it and what became of it at each target, from "
+                "Redis; and how the run\nstands now: the CI system is asked as "
+                "workflow.ci says, each target as its kind can be asked.\nWho does not "
+                "answer within workflow.timeout is left out and named. Exit code 1: it "
+                "is not known,\nor one side is an error or a timeout.",
+     .run = workflow_run},
     {.name = "console",
      .summary = "Serve a page that shows the fleet live, and its API",
      .details =

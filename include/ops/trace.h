@@ -17,7 +17,12 @@
 int trace_read(struct ops_place *place, const char *event_id, int64_t until_ms,
                struct json_object **story, struct err *err);
 
-/* The same from chapters as the history writes them (an array); source: as in the story.
+/* What the history wrote of it, one object for each batch it was in, oldest first;
+ * appended to the array. Nothing when it is forgotten. Returns 0, or as redis_ask. */
+int trace_chapters(struct ops_place *place, const char *event_id, int64_t until_ms,
+                   struct json_object *chapters, struct err *err);
+
+/* The story from chapters as the history writes them (an array); source: as in the story.
  * Pure.
  * Returns owned. */
 struct json_object *trace_story(const char *event_id, const char *source,

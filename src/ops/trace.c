@@ -209,8 +209,8 @@ struct json_object *trace_story(const char *event_id, const char *source,
 
 /* --- reading --- */
 
-static int read_chapters(struct ops_place *place, const char *event_id, int64_t until_ms,
-                         struct json_object *chapters, struct err *err)
+int trace_chapters(struct ops_place *place, const char *event_id, int64_t until_ms,
+                   struct json_object *chapters, struct err *err)
 {
     struct str key;
     struct redis_value value;
@@ -236,7 +236,7 @@ int trace_read(struct ops_place *place, const char *event_id, int64_t until_ms,
 {
     struct json_object *chapters = json_object_new_array();
     const char *source = "history";
-    int rc = read_chapters(place, event_id, until_ms, chapters, err);
+    int rc = trace_chapters(place, event_id, until_ms, chapters, err);
     if (rc == 0 && json_object_array_length(chapters) == 0) {
         source = "dead-letter";
         rc = trace_letters(place, event_id, until_ms, chapters, err);
