@@ -64,11 +64,4 @@ int kube_access_read(const struct kube_access_options *options,
 /* Wipes what is secret. */
 void kube_access_release(struct kube_access *access);
 
-/* The bytes of a file of at most `max`, NUL-ended.
- *
- * bytes  out: returns owned, to be wiped; len may be NULL.
- * Returns 0, -ENOENT, -EACCES, -EIO, or -EBADMSG (too long, or a NUL in it). */
-int kube_file_read(const char *path, size_t max, char **bytes, struct err *err)
-    __attribute__((warn_unused_result));
-
 #endif
