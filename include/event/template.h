@@ -1,5 +1,6 @@
-/* Text with ${event.x}, ${event:/json/pointer} and ${secret.x} in it, compiled once.
- * "$$" is a dollar sign. Read-only after compile: any thread. */
+/* Text with ${event.x}, ${event:/json/pointer}, ${secret.x}, ${trigger.key} and
+ * ${trigger.name} in it, compiled once. "$$" is a dollar sign. Read-only after compile:
+ * any thread. */
 #ifndef EVENT_TEMPLATE_H
 #define EVENT_TEMPLATE_H
 
@@ -19,8 +20,19 @@ enum { TEMPLATE_OUTPUT_MAX = 64 * 1024 };
 /* Secrets by name. NULL when unknown; borrowed. */
 typedef const char *template_secret_fn(void *arg, const char *name);
 
-/* Returns owned or NULL with a sentence that names the column. known_secret may be NULL:
- * any name goes. */
+/* What names there are, besides those of events. */
+struct template_scope {
+    bool (*known_secret)(void *arg, const char *name); /* NULL: any name goes */
+    void *arg;
+    const char *target; /* whose triggers ${trigger.x} speaks of, copied; NULL: there is
+                           no ${trigger.x} */
+};
+
+/* Returns owned or NULL with a sentence that names the column. scope: NULL is an empty
+ * one. */
+struct template *template_compile_in(const char *text, const struct template_scope *scope,
+                                     struct err *err);
+/* The same without ${trigger.x}. */
 struct template *template_compile(const char *text,
                                   bool (*known_secret)(void *arg, const char *name),
                                   void *arg, struct err *err);
@@ -30,6 +42,10 @@ bool template_is_constant(const struct template *t);
 
 /* The text of a constant template; "" for an empty one. Borrowed. */
 const char *template_constant(const struct template *t);
+
+/* Does the text depend on the event; does a secret stand in it? */
+bool template_is_of_event(const struct template *t);
+bool template_has_secret(const struct template *t);
 
 /* The JSON pointer of a template that is ${event:/pointer} and nothing else, else NULL.
  * Borrowed. */

@@ -10,9 +10,14 @@ struct body;
 /* Keys are constant. A string that is one ${event:/pointer} and nothing else becomes the
  * value there with its own type. tree: read only, NULL is JSON null. Returns owned, or
  * NULL with a sentence that names the JSON pointer of the string. */
-struct body *body_new(struct json_object *tree,
-                      bool (*known_secret)(void *arg, const char *name), void *arg,
+struct body *body_new(struct json_object *tree, const struct template_scope *scope,
                       struct err *err);
+
+/* The same as application/x-www-form-urlencoded: "a=1&b=x". tree: an object; what is in
+ * an object or a list below it is named as Rails and PHP do, "variables[KEY]" and
+ * "tags[]"; null is an empty text. */
+struct body *body_new_form(struct json_object *tree, const struct template_scope *scope,
+                           struct err *err);
 void body_free(struct body *body);
 
 /* Append the body. Returns as template_fill does; the sentence names the JSON pointer. */

@@ -45,6 +45,10 @@ void target_free(struct target *target);
 const char *target_name(const struct target *target);
 const char *target_host(const struct target *target); /* "https://argocd.acme.io:443" */
 const struct kind *target_kind(const struct target *target);
+const char *target_sign(
+    const struct target *target); /* "hmac-sha256"; NULL: not signed */
+/* Does the idempotency key stand in the body, too? */
+bool target_key_in_body(const struct target *target);
 
 /* What the end of a call to this target means: by status, and where its kind knows more,
  * by headers and body. In the call's done only. */
@@ -73,11 +77,11 @@ struct target_request {
 /* Make the request of one attempt. The attempts of a unit differ only in traceparent's
  * parent id and in the signature's timestamp.
  *
- * Adds, unless configuration set them: content-type (application/json, with a body),
- * idempotency-key ("<target>/<event id>"; '%' and bytes outside 0x21-0x7e as %XX),
- * traceparent (a child of the event's, or a new trace), user-agent. Signed requests carry
- * webhook-id (a hash of target and event identity), webhook-timestamp and
- * webhook-signature.
+ * Adds, unless configuration set them: content-type (application/json or a form's, with a
+ * body), idempotency-key (trigger_add_key), traceparent (a child of the event's, or a new
+ * trace), user-agent. Requests signed as standard-webhooks carry webhook-id (trigger_id),
+ * webhook-timestamp and webhook-signature, those signed as hmac-sha256 carry x-signature
+ * ("sha256=<hex>" of the body).
  *
  * wall_s   for signatures.
  * secret   NULL: masked, for explain.

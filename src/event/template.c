@@ -7,14 +7,22 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "event/decoding.h"
+#include "event/trigger.h"
 
 static const char mask[] = "••••••";
 
-enum part_kind { PART_TEXT, PART_FIELD, PART_POINTER, PART_SECRET };
+enum part_kind {
+    PART_TEXT,
+    PART_FIELD,
+    PART_POINTER,
+    PART_SECRET,
+    PART_TRIGGER_KEY,
+    PART_TRIGGER_NAME,
+};
 
 struct part {
     enum part_kind kind;
-    char *text; /* owned: the text, the pointer or the secret's name */
+    char *text; /* owned: the text, the pointer, the secret's or the target's name */
     size_t len;
     enum event_field field;
 };
@@ -30,8 +38,7 @@ struct template
 struct compiler {
     struct template *t;
     struct str text; /* the plain text gathered so far */
-    bool (*known_secret)(void *arg, const char *name);
-    void *arg;
+    const struct template_scope *scope;
     size_t column;
     struct err *err;
 };
@@ -69,6 +76,29 @@ static int refuse_field(struct compiler *c, const char *name)
         c->column, name);
 }
 
+static int refuse_name(struct compiler *c, const char *name)
+{
+    return err_set(c->err, -EINVAL,
+                   "column %zu: '${%s}' is none of ${event.<field>}, "
+                   "${event:/json/pointer}%s",
+                   c->column, name,
+                   c->scope->target != NULL
+                       ? ", ${secret.<name>}, ${trigger.key} and ${trigger.name}"
+                       : " and ${secret.<name>}");
+}
+
+static int add_trigger(struct compiler *c, const char *name)
+{
+    bool key = strcmp(name, "trigger.key") == 0;
+    if (c->scope->target == NULL || (!key && strcmp(name, "trigger.name") != 0)) {
+        return refuse_name(c, name);
+    }
+    struct part *part = add_part(c->t, key ? PART_TRIGGER_KEY : PART_TRIGGER_NAME);
+    part->text = mem_strdup(c->scope->target);
+    part->len = strlen(part->text);
+    return 0;
+}
+
 /* name: what stands between the braces. */
 static int add_reference(struct compiler *c, const char *name)
 {
@@ -92,15 +122,13 @@ static int add_reference(struct compiler *c, const char *name)
     } else if (text_starts(name, "secret.") && name[strlen("secret.")] != '\0') {
         kind = PART_SECRET;
         rest = name + strlen("secret.");
-        if (c->known_secret != NULL && !c->known_secret(c->arg, rest)) {
+        if (c->scope->known_secret != NULL &&
+            !c->scope->known_secret(c->scope->arg, rest)) {
             return err_set(c->err, -EINVAL, "column %zu: there is no secret '%s'",
                            c->column, rest);
         }
     } else {
-        return err_set(c->err, -EINVAL,
-                       "column %zu: '${%s}' is none of ${event.<field>}, "
-                       "${event:/json/pointer} and ${secret.<name>}",
-                       c->column, name);
+        return add_trigger(c, name);
     }
     struct part *part = add_part(c->t, kind);
     part->len = strlen(rest);
@@ -132,11 +160,11 @@ static int compile_dollar(struct compiler *c, const char **p)
     return rc;
 }
 
-struct template *template_compile(const char *text,
-                                  bool (*known_secret)(void *arg, const char *name),
-                                  void *arg, struct err *err)
+struct template *template_compile_in(const char *text, const struct template_scope *scope,
+                                     struct err *err)
 {
-    struct compiler c = {.known_secret = known_secret, .arg = arg, .err = err};
+    static const struct template_scope empty = {.target = NULL};
+    struct compiler c = {.scope = scope != NULL ? scope : &empty, .err = err};
     c.t = mem_zalloc(sizeof(*c.t));
     str_init(&c.text);
     int rc = 0;
@@ -155,6 +183,14 @@ struct template *template_compile(const char *text,
         return NULL;
     }
     return c.t;
+}
+
+struct template *template_compile(const char *text,
+                                  bool (*known_secret)(void *arg, const char *name),
+                                  void *arg, struct err *err)
+{
+    struct template_scope scope = {.known_secret = known_secret, .arg = arg};
+    return template_compile_in(text, &scope, err);
 }
 
 void template_free(struct template *t)
@@ -180,6 +216,24 @@ const char *template_constant(const struct template *t)
 {
     ASSERT(template_is_constant(t));
     return t->count == 0 ? "" : t->parts[0].text;
+}
+
+bool template_is_of_event(const struct template *t)
+{
+    bool found = false;
+    for (size_t i = 0; i < t->count; i++) {
+        found |= t->parts[i].kind != PART_TEXT && t->parts[i].kind != PART_SECRET;
+    }
+    return found;
+}
+
+bool template_has_secret(const struct template *t)
+{
+    bool found = false;
+    for (size_t i = 0; i < t->count; i++) {
+        found |= t->parts[i].kind == PART_SECRET;
+    }
+    return found;
 }
 
 const char *template_sole_pointer(const struct template *t)
@@ -262,6 +316,21 @@ static int put_secret(struct filling *f, const struct part *part)
     return put_value(f, part, value, strlen(value));
 }
 
+static int put_trigger(struct filling *f, const struct part *part)
+{
+    char name[TRIGGER_NAME_MAX];
+    if (part->kind == PART_TRIGGER_NAME) {
+        trigger_name(f->ev, part->text, name);
+        return put_value(f, part, name, strlen(name));
+    }
+    struct str key;
+    str_init(&key);
+    trigger_add_key(f->ev, part->text, &key);
+    int rc = put_value(f, part, key.data, key.len);
+    str_release(&key);
+    return rc;
+}
+
 static int put_part(struct filling *f, const struct part *part)
 {
     const char *value;
@@ -277,6 +346,9 @@ static int put_part(struct filling *f, const struct part *part)
         return put_pointer(f, part);
     case PART_SECRET:
         return put_secret(f, part);
+    case PART_TRIGGER_KEY:
+    case PART_TRIGGER_NAME:
+        return put_trigger(f, part);
     case PART_FIELD:
         break;
     }

@@ -18,14 +18,14 @@ struct step {
 struct body {
     struct step *steps;
     size_t count;
+    bool form;
 };
 
 struct compiler {
     struct body *body;
     struct str text;    /* JSON since the last value */
     struct str pointer; /* of the present node */
-    bool (*known_secret)(void *arg, const char *name);
-    void *arg;
+    const struct template_scope *scope;
     struct err *err;
 };
 
@@ -56,15 +56,33 @@ static void add_quoted(struct str *out, const char *text)
     str_addc(out, '"');
 }
 
-static int add_string(struct compiler *c, struct json_object *node)
+/* Returns owned, or NULL with a sentence. */
+static struct template *compile_string(struct compiler *c, struct json_object *node)
 {
     const char *text = json_string_at(node, "", NULL);
     if (text == NULL) {
-        return err_set(c->err, -EINVAL, "%s: holds U+0000", c->pointer.data);
+        err_set(c->err, -EINVAL, "%s: holds U+0000", c->pointer.data);
+        return NULL;
     }
-    struct template *value = template_compile(text, c->known_secret, c->arg, c->err);
+    struct template *value = template_compile_in(text, c->scope, c->err);
     if (value == NULL) {
-        return wrap(c->err, c->pointer.data, -EINVAL);
+        wrap(c->err, c->pointer.data, -EINVAL);
+    }
+    return value;
+}
+
+static int refuse_name(struct compiler *c, const char *name)
+{
+    return err_set(c->err, -EINVAL,
+                   "%s: the name '%s' is constant, ${...} has no meaning in it",
+                   c->pointer.data, name);
+}
+
+static int add_string(struct compiler *c, struct json_object *node)
+{
+    struct template *value = compile_string(c, node);
+    if (value == NULL) {
+        return -EINVAL;
     }
     if (template_is_constant(value)) {
         add_quoted(&c->text, template_constant(value));
@@ -104,10 +122,7 @@ static int add_object(struct compiler *c, struct json_object *node)
     json_object_object_foreach(node, key, value)
     {
         if (strstr(key, "${") != NULL) {
-            return err_set(c->err, -EINVAL,
-                           "%s: the name '%s' is constant, ${...} has no "
-                           "meaning in it",
-                           c->pointer.data, key);
+            return refuse_name(c, key);
         }
         if (!first) {
             str_addc(&c->text, ',');
@@ -159,15 +174,97 @@ static int add_node(struct compiler *c, struct json_object *node)
     }
 }
 
-struct body *body_new(struct json_object *tree,
-                      bool (*known_secret)(void *arg, const char *name), void *arg,
-                      struct err *err)
+/* ---- forms ---- */
+
+static int add_field(struct compiler *c, const char *name, struct json_object *node);
+
+/* name: of the object or list. */
+static int add_fields(struct compiler *c, const char *name, struct json_object *node)
 {
-    struct compiler c = {.known_secret = known_secret, .arg = arg, .err = err};
+    struct str inner;
+    int rc = 0;
+    str_init(&inner);
+    if (json_object_is_type(node, json_type_array)) {
+        str_addf(&inner, "%s[]", name);
+        for (size_t i = 0; i < json_object_array_length(node) && rc == 0; i++) {
+            rc = add_field(c, inner.data, json_object_array_get_idx(node, i));
+        }
+        str_release(&inner);
+        return rc;
+    }
+    json_object_object_foreach(node, key, value)
+    {
+        str_clear(&inner);
+        str_addf(&inner, name[0] != '\0' ? "%s[%s]" : "%s%s", name, key);
+        rc = strstr(key, "${") != NULL ? refuse_name(c, key)
+                                       : add_field(c, inner.data, value);
+        if (rc != 0) {
+            break;
+        }
+    }
+    str_release(&inner);
+    return rc;
+}
+
+static int add_field_text(struct compiler *c, struct json_object *node)
+{
+    struct template *value = compile_string(c, node);
+    if (value == NULL) {
+        return -EINVAL;
+    }
+    if (template_is_constant(value)) {
+        const char *text = template_constant(value);
+        str_add_percent(&c->text, text, strlen(text));
+        template_free(value);
+    } else {
+        add_step(c, value);
+    }
+    return 0;
+}
+
+/* Recursion is bounded, as in add_node. */
+static int add_field(struct compiler *c, const char *name, struct json_object *node)
+{
+    enum json_type type = json_object_get_type(node);
+    if (type == json_type_object || type == json_type_array) {
+        return add_fields(c, name, node);
+    }
+    if (c->text.len > 0 || c->body->count > 0) {
+        str_addc(&c->text, '&');
+    }
+    str_add_percent(&c->text, name, strlen(name));
+    str_addc(&c->text, '=');
+    str_clear(&c->pointer);
+    str_addf(&c->pointer, "/%s", name);
+    if (type == json_type_string) {
+        return add_field_text(c, node);
+    }
+    char *text = json_text_at(node, ""); /* NULL of null */
+    if (text != NULL) {
+        str_add_percent(&c->text, text, strlen(text));
+    }
+    free(text);
+    return 0;
+}
+
+/* ---- making ---- */
+
+static struct body *compile(struct json_object *tree, bool form,
+                            const struct template_scope *scope, struct err *err)
+{
+    struct compiler c = {.scope = scope, .err = err};
     c.body = mem_zalloc(sizeof(*c.body));
+    c.body->form = form;
     str_init(&c.text);
     str_init(&c.pointer);
-    int rc = add_node(&c, tree);
+    int rc;
+    if (!form) {
+        rc = add_node(&c, tree);
+    } else if (json_object_is_type(tree, json_type_object)) {
+        rc = add_fields(&c, "", tree);
+    } else {
+        rc = err_set(err, -EINVAL, "a form is made of names and values");
+    }
     add_step(&c, NULL);
     str_release(&c.text);
     str_release(&c.pointer);
@@ -176,6 +273,18 @@ struct body *body_new(struct json_object *tree,
         return NULL;
     }
     return c.body;
+}
+
+struct body *body_new(struct json_object *tree, const struct template_scope *scope,
+                      struct err *err)
+{
+    return compile(tree, false, scope, err);
+}
+
+struct body *body_new_form(struct json_object *tree, const struct template_scope *scope,
+                           struct err *err)
+{
+    return compile(tree, true, scope, err);
 }
 
 void body_free(struct body *body)
@@ -212,10 +321,12 @@ int body_fill(const struct body *body, const struct event *ev, template_secret_f
         if (step->value == NULL) {
             continue;
         }
-        const char *pointer = template_sole_pointer(step->value);
-        int rc = pointer != NULL ? fill_typed(pointer, ev, out, err)
-                                 : template_fill(step->value, ev, TEMPLATE_JSON, secret,
-                                                 arg, out, err);
+        const char *pointer = body->form ? NULL : template_sole_pointer(step->value);
+        int rc = pointer != NULL
+                     ? fill_typed(pointer, ev, out, err)
+                     : template_fill(step->value, ev,
+                                     body->form ? TEMPLATE_PERCENT : TEMPLATE_JSON,
+                                     secret, arg, out, err);
         if (rc != 0) {
             return wrap(err, step->pointer, rc);
         }

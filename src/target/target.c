@@ -1,49 +1,17 @@
-/* Design: everything that can be checked or printed once is done in target_new. A request
- * is written front to back into one buffer; while that grows, places in it are offsets
- * and become pointers at the end. */
+/* Making a target: everything that can be checked or printed once is done here. */
 #include "target/target.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/mem.h"
 #include "event/decoding.h"
-#include "event/traceparent.h"
-#include "target/body.h"
-#include "target/standard-webhooks.h"
-#include "target/url.h"
-#include "wire/crypto.h"
+#include "target/merge.h"
+#include "target/target_inside.h"
 
-enum { ADDED_MAX = 7, METHOD_MAX = 16, ARENA_BYTES = 1000 /* most fit */ };
-
-struct header {
-    char *name;
-    struct template *value;
-};
-
-struct target {
-    char *name;
-    const struct kind *kind;
-    char *method;
-    struct url *url;
-    struct header *headers;
-    size_t header_count;
-    bool has_body;
-    struct body *body; /* NULL: the event's document */
-    char *sign_secret;
-    /* which of the headers we add are set by configuration */
-    bool own_content_type;
-    bool own_idempotency_key;
-    bool own_traceparent;
-    bool own_user_agent;
-};
-
-typedef bool known_secret_fn(void *arg, const char *name);
-
-/* ---- making a target ---- */
+enum { METHOD_MAX = 16 };
 
 static int check_name(const char *name, struct err *err)
 {
@@ -61,6 +29,7 @@ static int check_name(const char *name, struct err *err)
 
 static int set_method(struct target *t, const char *method, struct err *err)
 {
+    method = method != NULL ? method : t->kind->method;
     method = method != NULL ? method : "POST";
     size_t len = strspn(method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
     if (len == 0 || method[len] != '\0' || len > METHOD_MAX) {
@@ -92,8 +61,9 @@ static int check_header(const struct target *t, const char *name, struct err *er
     static const char *const transport[] =
         {"host", "content-length", "transfer-encoding", "connection", "expect", "upgrade",
          "te",   "trailer",        "keep-alive",        NULL};
-    static const char *const signature[] = {"webhook-id", "webhook-timestamp",
-                                            "webhook-signature", NULL};
+    static const char *const webhook[] = {"webhook-id", "webhook-timestamp",
+                                          "webhook-signature", NULL};
+    static const char *const hmac[] = {"x-signature", NULL};
     if (!is_token(name)) {
         return err_set(err, -EINVAL, "targets.%s.headers: '%.80s' is no header name",
                        t->name, name);
@@ -103,7 +73,8 @@ static int check_header(const struct target *t, const char *name, struct err *er
                        "targets.%s.headers.%s: this header belongs to the transport",
                        t->name, name);
     }
-    if (t->sign_secret != NULL && is_named(name, signature)) {
+    if (t->sign != SIGN_NONE &&
+        is_named(name, t->sign == SIGN_HMAC_SHA256 ? hmac : webhook)) {
         return err_set(err, -EINVAL, "targets.%s.headers.%s: signing sets this header",
                        t->name, name);
     }
@@ -125,7 +96,7 @@ static void note_own_header(struct target *t, const char *name)
 }
 
 static int add_header(struct target *t, const struct http_header *header,
-                      known_secret_fn *known_secret, void *arg, struct err *err)
+                      const struct template_scope *scope, struct err *err)
 {
     int rc = check_header(t, header->name, err);
     if (rc != 0) {
@@ -135,44 +106,56 @@ static int add_header(struct target *t, const struct http_header *header,
         return err_set(err, -EINVAL, "targets.%s.headers.%s: holds a control character",
                        t->name, header->name);
     }
-    struct template *value = template_compile(header->value, known_secret, arg, err);
+    struct template *value = template_compile_in(header->value, scope, err);
     if (value == NULL) {
         err_wrap(err, "targets.%s.headers.%s", t->name, header->name);
         return -EINVAL;
     }
-    t->headers[t->header_count++] = (struct header){mem_strdup(header->name), value};
+    t->headers[t->header_count++] =
+        (struct target_header){mem_strdup(header->name), value};
     note_own_header(t, header->name);
     return 0;
 }
 
+/* What is left for configuration: requests of this kind bring some of their own. */
+static size_t headers_max(const struct target_options *options, const struct merge *merge)
+{
+    return TARGET_HEADERS_MAX - TARGET_HEADERS_ADDED_MAX -
+           (merge->header_count - options->header_count);
+}
+
 static int add_headers(struct target *t, const struct target_options *options,
-                       known_secret_fn *known_secret, void *arg, struct err *err)
+                       const struct merge *merge, const struct template_scope *scope,
+                       struct err *err)
 {
     int rc = 0;
-    if (options->header_count > TARGET_HEADERS_MAX - ADDED_MAX) {
-        return err_set(err, -EINVAL, "targets.%s.headers: more than %d", t->name,
-                       TARGET_HEADERS_MAX - ADDED_MAX);
+    size_t max = TARGET_HEADERS_MAX - TARGET_HEADERS_ADDED_MAX;
+    if (options->header_count > max || merge->header_count > max) {
+        return err_set(err, -EINVAL, "targets.%s.headers: more than %zu", t->name,
+                       options->header_count > max ? max : headers_max(options, merge));
     }
-    t->headers = mem_array(options->header_count, sizeof(*t->headers));
-    for (size_t i = 0; i < options->header_count && rc == 0; i++) {
-        rc = add_header(t, &options->headers[i], known_secret, arg, err);
+    t->headers = mem_array(merge->header_count, sizeof(*t->headers));
+    for (size_t i = 0; i < merge->header_count && rc == 0; i++) {
+        rc = add_header(t, &merge->headers[i], scope, err);
     }
     return rc;
 }
 
 static int set_body(struct target *t, const struct target_options *options,
-                    known_secret_fn *known_secret, void *arg, struct err *err)
+                    struct json_object *tree, const struct template_scope *scope,
+                    struct err *err)
 {
     bool bodiless = strcmp(t->method, "GET") == 0 || strcmp(t->method, "HEAD") == 0;
-    t->has_body = !options->no_body && (options->body != NULL || !bodiless);
+    t->has_body = !options->no_body && (tree != NULL || !bodiless);
     if (options->no_body && options->body != NULL) {
         return err_set(err, -EINVAL, "targets.%s.body: is there, though none is wanted",
                        t->name);
     }
-    if (options->body == NULL) {
+    if (tree == NULL) {
         return 0;
     }
-    t->body = body_new(options->body, known_secret, arg, err);
+    t->form = t->kind->form;
+    t->body = t->form ? body_new_form(tree, scope, err) : body_new(tree, scope, err);
     if (t->body == NULL) {
         err_wrap(err, "targets.%s.body", t->name);
         return -EINVAL;
@@ -180,27 +163,54 @@ static int set_body(struct target *t, const struct target_options *options,
     return 0;
 }
 
+static bool is_known(const struct template_scope *scope, const char *name)
+{
+    return scope->known_secret == NULL || scope->known_secret(scope->arg, name);
+}
+
+static int set_secrets(struct target *t, const struct target_options *options,
+                       const struct template_scope *scope, struct err *err)
+{
+    const char *token = options->token_secret;
+    const char *sign = options->sign_secret;
+    if (token != NULL && !is_known(scope, token)) {
+        return err_set(err, -EINVAL, "targets.%s.token: there is no secret '%s'", t->name,
+                       token);
+    }
+    if (sign != NULL && !is_known(scope, sign)) {
+        return err_set(err, -EINVAL, "targets.%s.sign: there is no secret '%s'", t->name,
+                       sign);
+    }
+    if (token != NULL && t->kind->auth.way == KIND_AUTH_BASIC) {
+        t->basic_secret = mem_strdup(token);
+    }
+    if (sign != NULL) {
+        bool hmac = options->sign != NULL && strcmp(options->sign, "hmac-sha256") == 0;
+        t->sign = hmac ? SIGN_HMAC_SHA256 : SIGN_STANDARD_WEBHOOKS;
+        t->sign_secret = mem_strdup(sign);
+    }
+    return 0;
+}
+
 static int set_up(struct target *t, const struct target_options *options,
-                  known_secret_fn *known_secret, void *arg, struct err *err)
+                  const struct merge *merge, const struct template_scope *scope,
+                  struct err *err)
 {
     int rc = set_method(t, options->method, err);
     if (rc != 0) {
         return rc;
     }
-    t->url = url_new(options->url, known_secret, arg, err);
+    t->key_in_body = merge->key_in_body;
+    t->url = url_new(merge->url, scope, err);
     if (t->url == NULL) {
         err_wrap(err, "targets.%s.url", t->name);
         return -EINVAL;
     }
-    if (options->sign_secret != NULL) {
-        if (known_secret != NULL && !known_secret(arg, options->sign_secret)) {
-            return err_set(err, -EINVAL, "targets.%s.sign: there is no secret '%s'",
-                           t->name, options->sign_secret);
-        }
-        t->sign_secret = mem_strdup(options->sign_secret);
+    rc = set_secrets(t, options, scope, err);
+    if (rc == 0) {
+        rc = add_headers(t, options, merge, scope, err);
     }
-    rc = add_headers(t, options, known_secret, arg, err);
-    return rc != 0 ? rc : set_body(t, options, known_secret, arg, err);
+    return rc != 0 ? rc : set_body(t, options, merge->body, scope, err);
 }
 
 struct target *target_new(const struct target_options *options,
@@ -210,11 +220,19 @@ struct target *target_new(const struct target_options *options,
     if (check_name(options->name, err) != 0) {
         return NULL;
     }
+    struct template_scope scope = {known_secret, arg, options->name};
     struct target *t = mem_zalloc(sizeof(*t));
+    struct merge *merge = mem_zalloc(sizeof(*merge));
     t->name = mem_strdup(options->name);
     t->kind = kind_find(options->kind != NULL ? options->kind : "http");
     ASSERT(t->kind != NULL);
-    if (set_up(t, options, known_secret, arg, err) != 0) {
+    int rc = merge_make(options, t->kind, merge, err);
+    if (rc == 0) {
+        rc = set_up(t, options, merge, &scope, err);
+    }
+    merge_release(merge);
+    free(merge);
+    if (rc != 0) {
         target_free(t);
         return NULL;
     }
@@ -233,6 +251,7 @@ void target_free(struct target *t)
     free(t->headers);
     url_free(t->url);
     body_free(t->body);
+    free(t->basic_secret);
     free(t->sign_secret);
     free(t->method);
     free(t->name);
@@ -254,232 +273,48 @@ const struct kind *target_kind(const struct target *target)
     return target->kind;
 }
 
+const char *target_sign(const struct target *target)
+{
+    static const char *const names[] = {[SIGN_NONE] = NULL,
+                                        [SIGN_STANDARD_WEBHOOKS] = "standard-webhooks",
+                                        [SIGN_HMAC_SHA256] = "hmac-sha256"};
+    return names[target->sign];
+}
+
+bool target_key_in_body(const struct target *target)
+{
+    return target->key_in_body;
+}
+
 /* ---- what came of a request ---- */
 
 void target_classify(const struct target *target, const struct http_call *call,
                      int64_t retry_after_cap_ms, struct attempt_result *result)
 {
     attempt_classify(call, retry_after_cap_ms, result);
-    if (target->kind->classify != NULL && call->end == HTTP_END_ANSWERED) {
-        target->kind->classify(call, result);
+    if (target->kind->classify == NULL || call->end != HTTP_END_ANSWERED) {
+        return;
+    }
+    target->kind->classify(call, result);
+    if (result->retry_after_ms > retry_after_cap_ms) {
+        result->retry_after_ms = retry_after_cap_ms;
     }
 }
 
 int target_follow(const struct target *target, const struct http_call *call,
                   struct str *path)
 {
-    return target->kind->follow != NULL ? target->kind->follow(call, path) : -ENOENT;
-}
-
-int target_status_make(const struct target *target, const char *path,
-                       template_secret_fn *secret, void *arg,
-                       struct target_request *request, struct err *err)
-{
-    (void)path;
-    (void)secret;
-    (void)arg;
-    str_init(&request->arena);
-    return err_set(err, -ENOENT, "targets.%s: a target of kind %s cannot be asked",
-                   target->name, target->kind->name);
-}
-
-/* ---- making a request ---- */
-
-struct making {
-    const struct target *t;
-    const struct event *ev;
-    int64_t wall_s;
-    template_secret_fn *secret;
-    void *arg;
-    struct str *out;
-    size_t names[TARGET_HEADERS_MAX]; /* offsets */
-    size_t values[TARGET_HEADERS_MAX];
-    size_t count;
-    size_t body_at;
-    size_t body_len;
-    struct err *err;
-};
-
-/* Begin a header; its value is appended next and ended with end_text. */
-static void begin_header(struct making *m, const char *name)
-{
-    ASSERT(m->count < TARGET_HEADERS_MAX);
-    m->names[m->count] = m->out->len;
-    str_put(m->out, name, strlen(name) + 1);
-    m->values[m->count++] = m->out->len;
-}
-
-static void end_text(struct making *m)
-{
-    str_addc(m->out, '\0');
-}
-
-static void put_header(struct making *m, const char *name, const char *value)
-{
-    begin_header(m, name);
-    str_put(m->out, value, strlen(value) + 1);
-}
-
-static int put_own_headers(struct making *m)
-{
-    for (size_t i = 0; i < m->t->header_count; i++) {
-        const struct header *header = &m->t->headers[i];
-        begin_header(m, header->name);
-        int rc = template_fill(header->value, m->ev, TEMPLATE_HEADER, m->secret, m->arg,
-                               m->out, m->err);
-        if (rc != 0) {
-            err_wrap(m->err, "targets.%s.headers.%s", m->t->name, header->name);
-            return rc;
-        }
-        end_text(m);
+    const struct kind *kind = target->kind;
+    size_t start = path->len;
+    if (kind->follow == NULL || call->end != HTTP_END_ANSWERED ||
+        (kind->follow_keeps_path && url_has_secret(target->url))) {
+        return -ENOENT;
+    }
+    int rc = kind->follow(call, path);
+    if (rc != 0 || path->len - start >= KIND_FOLLOW_MAX) {
+        path->len = start;
+        path->data[start] = '\0';
+        return -ENOENT;
     }
     return 0;
-}
-
-static void put_key_text(struct making *m, const char *text)
-{
-    for (; text != NULL && *text != '\0'; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c > 0x20 && c < 0x7f && c != '%') {
-            str_addc(m->out, *text);
-        } else {
-            str_add_percent(m->out, text, 1);
-        }
-    }
-}
-
-/* "<target>/<event id>", and "/<task>" of what is sent again on purpose. '%' is encoded
- * too, so that no two ids become one key. */
-static void put_idempotency_key(struct making *m)
-{
-    begin_header(m, "idempotency-key");
-    str_add(m->out, m->t->name);
-    str_addc(m->out, '/');
-    put_key_text(m, m->ev->fields[EVENT_ID]);
-    if (m->ev->again[0] != '\0') {
-        str_addc(m->out, '/');
-        put_key_text(m, m->ev->again);
-    }
-    end_text(m);
-}
-
-static int put_signature(struct making *m)
-{
-    const struct target *t = m->t;
-    char id[CRYPTO_HEX128_LEN];
-    char time[24];
-    char signature[STANDARD_WEBHOOKS_SIGNATURE_MAX] = "v1,••••••";
-    const char *const texts[] = {t->name, m->ev->identity};
-    crypto_hash128_texts(texts, 2, id);
-    snprintf(time, sizeof(time), "%lld", (long long)m->wall_s);
-    if (m->secret != NULL) {
-        const char *secret = m->secret(m->arg, t->sign_secret);
-        if (secret == NULL) {
-            return err_set(m->err, -ENOENT, "targets.%s.sign: there is no secret '%s'",
-                           t->name, t->sign_secret);
-        }
-        int rc = standard_webhooks_sign(secret, id, m->wall_s, m->out->data + m->body_at,
-                                        m->body_len, signature, m->err);
-        if (rc != 0) {
-            err_wrap(m->err, "targets.%s.sign", t->name);
-            return rc;
-        }
-    }
-    put_header(m, "webhook-id", id);
-    put_header(m, "webhook-timestamp", time);
-    put_header(m, "webhook-signature", signature);
-    return 0;
-}
-
-static int put_added_headers(struct making *m)
-{
-    const struct target *t = m->t;
-    if (t->has_body && !t->own_content_type) {
-        put_header(m, "content-type", "application/json");
-    }
-    if (!t->own_idempotency_key) {
-        put_idempotency_key(m);
-    }
-    if (!t->own_traceparent) {
-        char trace[TRACEPARENT_MAX];
-        traceparent_child(m->ev->traceparent, trace);
-        put_header(m, "traceparent", trace);
-    }
-    if (!t->own_user_agent) {
-        put_header(m, "user-agent", "sluice/" SLUICE_VERSION);
-    }
-    return t->sign_secret != NULL ? put_signature(m) : 0;
-}
-
-static int put_body(struct making *m)
-{
-    int rc = 0;
-    m->body_at = m->out->len;
-    if (m->t->body != NULL) {
-        rc = body_fill(m->t->body, m->ev, m->secret, m->arg, m->out, m->err);
-    } else if (m->t->has_body) {
-        json_print(m->ev->doc, m->out);
-    }
-    if (rc != 0) {
-        err_wrap(m->err, "targets.%s.body", m->t->name);
-        return rc;
-    }
-    m->body_len = m->out->len - m->body_at;
-    end_text(m);
-    return 0;
-}
-
-/* The buffer grows no more: offsets become pointers. */
-static void resolve(const struct making *m, size_t method_at,
-                    struct target_request *request)
-{
-    const char *base = request->arena.data;
-    request->url = base;
-    request->method = base + method_at;
-    request->header_count = m->count;
-    for (size_t i = 0; i < m->count; i++) {
-        request->headers[i].name = base + m->names[i];
-        request->headers[i].value = base + m->values[i];
-    }
-    request->body = m->t->has_body ? base + m->body_at : NULL;
-    request->body_len = m->body_len;
-}
-
-int target_request_make(const struct target *target, const struct event *ev,
-                        int64_t wall_s, template_secret_fn *secret, void *arg,
-                        struct target_request *request, struct err *err)
-{
-    struct making m = {.t = target,
-                       .ev = ev,
-                       .wall_s = wall_s,
-                       .secret = secret,
-                       .arg = arg,
-                       .out = &request->arena,
-                       .err = err};
-    str_init(&request->arena);
-    str_reserve(&request->arena, ARENA_BYTES);
-    int rc = url_fill(target->url, ev, TARGET_URL_MAX, secret, arg, m.out, err);
-    if (rc != 0) {
-        err_wrap(err, "targets.%s.url", target->name);
-        return rc;
-    }
-    end_text(&m);
-    size_t method_at = m.out->len;
-    str_put(m.out, target->method, strlen(target->method) + 1);
-    rc = put_body(&m); /* before the headers: the signature is made over it */
-    if (rc == 0) {
-        rc = put_own_headers(&m);
-    }
-    if (rc == 0) {
-        rc = put_added_headers(&m);
-    }
-    if (rc == 0) {
-        resolve(&m, method_at, request);
-    }
-    return rc;
-}
-
-void target_request_release(struct target_request *request)
-{
-    str_release(&request->arena);
 }

@@ -172,13 +172,12 @@ static int check_sample(struct url *url, const char *text, struct err *err)
     return rc;
 }
 
-struct url *url_new(const char *text, bool (*known_secret)(void *arg, const char *name),
-                    void *arg, struct err *err)
+struct url *url_new(const char *text, const struct template_scope *scope, struct err *err)
 {
     struct url *url = mem_zalloc(sizeof(*url));
     int rc = read_origin(url, text, err);
     if (rc == 0) {
-        url->text = template_compile(text, known_secret, arg, err);
+        url->text = template_compile_in(text, scope, err);
         rc = url->text == NULL ? -EINVAL : check_sample(url, text, err);
     }
     if (rc != 0) {
@@ -201,6 +200,27 @@ void url_free(struct url *url)
 const char *url_host(const struct url *url)
 {
     return url->host;
+}
+
+bool url_has_secret(const struct url *url)
+{
+    return template_has_secret(url->text);
+}
+
+int url_join(const struct url *url, const char *path, size_t max, struct str *out,
+             struct err *err)
+{
+    size_t empty;
+    if (strlen(url->origin) + strlen(path) > max) {
+        return err_set(err, -EINVAL, "the URL is longer than %zu bytes", max);
+    }
+    if (path[0] != '/' || !is_sendable(path, false) || check_path(path, &empty) != 0 ||
+        empty > 0) {
+        return err_set(err, -EBADMSG, "this is no path of the target");
+    }
+    str_add(out, url->origin);
+    str_add(out, path);
+    return 0;
 }
 
 int url_fill(const struct url *url, const struct event *ev, size_t max,

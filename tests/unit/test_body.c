@@ -19,7 +19,7 @@ static struct body *compile(const char *tree, struct err *err)
 {
     struct json_object *doc = NULL;
     assert_int_equal(json_parse(tree, strlen(tree), &doc, NULL), 0);
-    struct body *body = body_new(doc, NULL, NULL, err);
+    struct body *body = body_new(doc, NULL, err);
     json_free(doc);
     return body;
 }

@@ -14,7 +14,7 @@
 static void expect_refused(const char *text, const char *says)
 {
     struct err err = ERR_INIT;
-    struct url *url = url_new(text, NULL, NULL, &err);
+    struct url *url = url_new(text, NULL, &err);
     if (url != NULL || strstr(err.text, says) == NULL) {
         fail_msg("%s: '%s' does not say '%s'", text, err.text, says);
     }
@@ -97,7 +97,7 @@ static void url__names_its_host_with_the_port(void **state)
         {"https://[fe80::1]?x=${event.app}", "https://[fe80::1]:443"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct url *url = url_new(cases[i][0], NULL, NULL, NULL);
+        struct url *url = url_new(cases[i][0], NULL, NULL);
         assert_non_null(url);
         assert_string_equal(url_host(url), cases[i][1]);
         url_free(url);
@@ -114,7 +114,7 @@ static int fill(const char *text, const char *inside, char **out)
     struct str s;
     struct err err = ERR_INIT;
     str_init(&s);
-    struct url *url = url_new(text, NULL, NULL, &err);
+    struct url *url = url_new(text, NULL, &err);
     assert_non_null(url);
     int rc = url_fill(url, &d.ev, 300, NULL, NULL, &s, &err);
     assert_int_equal(rc == 0, err.text[0] == '\0');

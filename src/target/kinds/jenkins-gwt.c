@@ -1,0 +1,113 @@
+/* Jenkins' Generic Webhook Trigger: 200 also where a job's filter did not match. */
+#include <errno.h>
+#include <string.h>
+
+#include "target/answer.h"
+#include "target/jenkins.h"
+
+struct jobs {
+    size_t count;
+    size_t triggered;
+    const char *url; /* of a triggered one's queue item; in the document */
+};
+
+static struct jobs read_jobs(struct json_object *doc)
+{
+    struct jobs found = {0, 0, NULL};
+    struct json_object *jobs = json_at(doc, "/jobs");
+    if (!json_object_is_type(jobs, json_type_object)) {
+        return found;
+    }
+    json_object_object_foreach(jobs, name, job)
+    {
+        (void)name;
+        struct json_object *triggered = json_at(job, "/triggered");
+        found.count++;
+        if (json_object_is_type(triggered, json_type_boolean) &&
+            json_object_get_boolean(triggered)) {
+            found.triggered++;
+            found.url = json_string_at(job, "/url", NULL);
+        }
+    }
+    return found;
+}
+
+/* The answer repeats what was sent, so it may be cut; the word alone still speaks. */
+static void classify_cut(const struct http_call *call, struct attempt_result *result)
+{
+    bool some = answer_has(call->answer, "\"triggered\":true");
+    bool none = !some && answer_has(call->answer, "\"triggered\":false");
+    if (none) {
+        answer_is(result, ATTEMPT_PERMANENT, "nothing-started");
+        answer_say(result, "of what is kept of the answer, no job was triggered");
+    }
+}
+
+/* Jobs that are silent have no part in the answer: an empty one is all there is. */
+static void classify_ok(const struct jobs *jobs, struct attempt_result *result)
+{
+    if (jobs->count > 0 && jobs->triggered == 0) {
+        answer_is(result, ATTEMPT_PERMANENT, "nothing-started");
+        answer_say(result, "no job was triggered: its filter did not match");
+    }
+}
+
+static void classify(const struct http_call *call, struct attempt_result *result)
+{
+    struct json_object *doc = answer_doc(call);
+    struct jobs jobs = read_jobs(doc);
+    if (call->status == 200 && doc != NULL) {
+        classify_ok(&jobs, result);
+    } else if (call->status == 200) {
+        classify_cut(call, result);
+    } else if (call->status == 500 && jobs.triggered > 0) {
+        answer_is(result, ATTEMPT_UNCERTAIN, "partly-started");
+        answer_say(result, "some jobs were triggered, others failed");
+    } else if (call->status == 403) { /* its text repeats our headers */
+        answer_say(result, "the sender did not pass the whitelist");
+    } else if (call->status == 404) {
+        answer_say(result, "no job has this token");
+    }
+    json_free(doc);
+}
+
+static int follow(const struct http_call *call, struct str *path)
+{
+    struct json_object *doc = answer_doc(call);
+    struct jobs jobs = read_jobs(doc);
+    int rc = jobs.url != NULL
+                 ? answer_path_before(call, "/generic-webhook-trigger/", path)
+                 : -ENOENT;
+    if (rc == 0) {
+        struct str item;
+        str_init(&item);
+        str_addf(&item, "%s%s", jobs.url[0] == '/' ? "" : "/", jobs.url);
+        rc = jenkins_follow_item(item.data, path);
+        str_release(&item);
+    }
+    json_free(doc);
+    return rc;
+}
+
+const struct kind kind_jenkins_gwt = {
+    .name = "jenkins-gwt",
+    .title = "Jenkins: the Generic Webhook Trigger plugin",
+    .source = "generic-webhook-trigger-plugin GenericWebHookRequestReceiver, 2.x",
+    .path = "/generic-webhook-trigger/invoke",
+    .auth = {KIND_AUTH_HEADER, "token"},
+    .rate_per_s = 5,
+    .burst = 10,
+    .concurrency = 4,
+    .classify = classify,
+    .follow = follow,
+    .follow_keeps_path = true,
+    .phase = jenkins_phase,
+    .sample = "  jenkins-hook:\n"
+              "    kind: jenkins-gwt\n"
+              "    match: {branch: main}\n"
+              "    url: https://jenkins.example.com  # /generic-webhook-trigger/invoke\n"
+              "    token: jenkins_hook_token\n"
+              "    # body left out: the event itself\n"
+              "    limits: [jenkins-gwt]\n"
+              "    timeout: 5s\n",
+};
