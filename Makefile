@@ -35,7 +35,7 @@ LIB_SRC := $(sort $(wildcard src/*/*.c src/*/*/*.c))
 LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/obj/%.o)
 LUA_INC := $(patsubst src/%.lua,$(BUILD)/gen/%.lua.inc,$(sort $(wildcard src/*/*.lua)))
 PAGE_INC := $(foreach f,$(sort $(wildcard consumer/page/*)),$(f:consumer/%=$(BUILD)/gen/%.inc) $(f:consumer/%=$(BUILD)/gen/%.gz.inc))
-KIND_INC := $(BUILD)/gen/target/kinds.inc
+KIND_INC := $(BUILD)/gen/target/kinds.inc $(BUILD)/gen/target/kind_choices.inc
 CONSUMER_OBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard consumer/*.c)))
 PRODUCER_OBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard producer/*.c)))
 UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
@@ -106,12 +106,17 @@ $(BUILD)/gen/%.lua.inc: src/%.lua
 	@mkdir -p $(@D)
 	@sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/"/' -e 's/$$/\\n"/' $< > $@
 
-# The kinds of targets there are, one line a file: KIND(argo_events, "argo-events")
+# The kinds of targets there are, a line for each file: KIND(argo_events, "argo-events"); and as the words of a choice.
 KINDS := $(basename $(notdir $(sort $(wildcard src/target/kinds/*.c))))
-$(KIND_INC): always
+NEWS = @cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+$(BUILD)/gen/target/kinds.inc: always
 	@mkdir -p $(@D)
 	@for k in $(KINDS); do echo "KIND($${k//-/_}, \"$$k\")"; done > $@.new
-	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+	$(NEWS)
+$(BUILD)/gen/target/kind_choices.inc: always
+	@mkdir -p $(@D)
+	@words='$(KINDS)'; echo "\"$${words// /|}\"" > $@.new
+	$(NEWS)
 
 # A file of the console's page becomes the bytes of a C array, without indentation, blank and
 # comment lines: plain and compressed.

@@ -59,9 +59,8 @@ static struct json_object *issues_json(const struct config_report *report, bool 
     for (size_t i = 0; i < report->count; i++) {
         const struct config_issue *issue = &report->items[i];
         struct json_object *one = json_object_new_object();
-        bool error = strict || issue->severity == CONFIG_ERROR;
         json_object_object_add(one, "severity",
-                               json_object_new_string(error ? "error" : "warning"));
+                               json_object_new_string(report_severity(issue, strict)));
         json_object_object_add(one, "code", json_object_new_string(issue->code));
         add_place(one, issue->where);
         json_object_object_add(one, "text", json_object_new_string(issue->text));

@@ -98,6 +98,8 @@ struct paint {
 };
 struct paint paint_for(const struct command_line *line, FILE *out);
 
+/* "error", "warning" (strict: an error, too) or "note". */
+const char *report_severity(const struct config_issue *issue, bool strict);
 /* "sluice.yaml:14:3: error SL-C02: ..." */
 void report_print_issue(const struct config_issue *issue, bool strict,
                         const struct paint *paint, FILE *out);

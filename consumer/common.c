@@ -97,13 +97,23 @@ int report_exit_code(const struct config_report *report)
     return report->no_input ? EXIT_NO_INPUT : EXIT_CONFIG;
 }
 
+const char *report_severity(const struct config_issue *issue, bool strict)
+{
+    if (issue->severity == CONFIG_NOTE) {
+        return "note";
+    }
+    return strict || issue->severity == CONFIG_ERROR ? "error" : "warning";
+}
+
 void report_print_issue(const struct config_issue *issue, bool strict,
                         const struct paint *paint, FILE *out)
 {
-    bool error = strict || issue->severity == CONFIG_ERROR;
-    fprintf(out, "%s%s%s: %s%s%s %s: %s\n", paint->bold, issue->where, paint->off,
-            error ? paint->bad : paint->warn, error ? "error" : "warning", paint->off,
-            issue->code, issue->text);
+    const char *word = report_severity(issue, strict);
+    const char *colour = issue->severity == CONFIG_NOTE ? paint->good
+                         : strcmp(word, "error") == 0   ? paint->bad
+                                                        : paint->warn;
+    fprintf(out, "%s%s%s: %s%s%s %s: %s\n", paint->bold, issue->where, paint->off, colour,
+            word, paint->off, issue->code, issue->text);
 }
 
 struct config *command_load_or_say(const struct command_line *line,

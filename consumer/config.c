@@ -12,7 +12,9 @@ const struct flag config_show_flags[] = {
     {.name = NULL},
 };
 const struct flag config_init_flags[] = {
-    {"target", 0, "KIND", "http, argocd, github or devtron"},
+    {"target", 0, "KIND", "Of which kind its target is: "
+#include "target/kind_choices.inc"
+    },
     {.name = NULL},
 };
 

@@ -445,8 +445,9 @@ static void log_warnings(struct config_report *warnings)
 {
     for (size_t i = 0; i < warnings->count; i++) {
         const struct config_issue *issue = &warnings->items[i];
-        LOG(LOG_WARN, "configuration", LS("code", issue->code), LS("where", issue->where),
-            LS("why", issue->text), LEND);
+        LOG(issue->severity == CONFIG_NOTE ? LOG_INFO : LOG_WARN, "configuration",
+            LS("code", issue->code), LS("where", issue->where), LS("why", issue->text),
+            LEND);
     }
     config_report_release(warnings);
 }

@@ -79,6 +79,7 @@ struct config_target {
     struct target *target;
     int limits[TARGET_LIMITS_MAX]; /* indexes into config.limits */
     size_t limit_count;
+    int concurrency;            /* targets.*.concurrency, or its kind's; 0: neither */
     int64_t timeout_ms;         /* targets.*.timeout, 5s */
     int64_t connect_timeout_ms; /* targets.*.connect_timeout, 3s, at most timeout */
     int64_t retry_hold_ms;  /* targets.*.retry.hold, 10s: how long retries may hold the
@@ -198,7 +199,11 @@ struct config_override {
     const char *origin;
 };
 
-enum config_severity { CONFIG_ERROR, CONFIG_WARNING };
+enum config_severity {
+    CONFIG_ERROR,
+    CONFIG_WARNING,
+    CONFIG_NOTE, /* nothing is wrong, but it should be known; never an error */
+};
 
 /* Faults, all in one pass. `where` is "sluice.yaml:14:3", "SLUICE_BATCH_SIZE" or "--set
  * batch.size". */
@@ -290,8 +295,9 @@ void config_show(const struct config *config, bool origin, bool json, struct str
 enum { CONFIG_HASH_LEN = 13 };
 void config_hash(const struct config *config, char hex[CONFIG_HASH_LEN]);
 void config_schema(struct str *out); /* JSON Schema 2020-12 */
-/* A commented sluice.yaml that passes the check. kind: "http", "argocd", "github",
- * "devtron". Returns 0, or -EINVAL with a sentence for another kind. */
+/* A commented sluice.yaml with a target of a kind (target/kind.h) that passes the check;
+ * "github" is "github-dispatch". Returns 0, or -EINVAL with a sentence for a kind that is
+ * not there. */
 int config_scaffold(const char *kind, struct str *out, struct err *err);
 
 /* What the query workflow.ci is called as a target; and a sentence of target_new or

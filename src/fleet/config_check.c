@@ -323,6 +323,7 @@ static bool secret_is_used(const struct config *config, const char *name)
     for (size_t i = 0; i < config->settings->count && !used; i++) {
         const struct setting *s = &config->settings->items[i];
         bool by_name = strcmp(s->option->key, "targets.*.sign_secret") == 0 ||
+                       strcmp(s->option->key, "targets.*.token") == 0 ||
                        strcmp(s->option->key, "tokens.*.secret") == 0;
         str_clear(&out);
         config_flow(s->value, &out);

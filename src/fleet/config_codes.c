@@ -48,10 +48,11 @@ static const struct {
     {CODE_NO_TARGETS, "nothing to trigger",
      "There is no target, so every event would be skipped. `sluice-consumer config init` shows one."},
     {CODE_SECRET, "a secret that is not there",
-     "${secret.NAME} and sign_secret name entries of the section `secrets`, each with `file: PATH` or\n"
+     "${secret.NAME}, token and sign_secret name entries of the section `secrets`, each with `file: PATH` or\n"
      "`env: VARIABLE`; SLUICE_SECRET_<NAME> and SLUICE_SECRET_<NAME>_FILE define one too."},
     {CODE_TEMPLATE, "a text with ${...}",
-     "Known are ${event.FIELD}, ${event:/json/pointer} and ${secret.NAME}; $$ is a dollar sign."},
+     "Known are ${event.FIELD}, ${event:/json/pointer}, ${secret.NAME}, and in targets ${trigger.key}, the\n"
+     "idempotency key, and ${trigger.name}, a DNS label that is as unique; $$ is a dollar sign."},
     {CODE_REDIS_URL, "the URL of Redis",
      "redis://[user[:password]@]host[:port][/db], the same with rediss:// for TLS, or unix:///path. With TLS\n"
      "the server's certificate must be signed by an authority of redis.ca_file (left out: the system's) and\n"
@@ -89,13 +90,18 @@ static const struct {
     {CODE_UNUSED, "defined, but not used",
      "No target names it. A misspelled name elsewhere, perhaps."},
     {CODE_SIGN, "signing",
-     "`sign: standard-webhooks` needs `sign_secret: NAME`, and the other way round."},
+     "`sign: standard-webhooks` (or hmac-sha256) needs `sign_secret: NAME`, and the other way round. Some\n"
+     "kinds sign unless `sign: none` says otherwise."},
     {CODE_TWO_SOURCES, "two sources for one secret",
      "Give either the file or the other one."},
     {CODE_TARGET, "a target that cannot be made",
      "The request of this target would not be one."},
     {CODE_TOO_MANY, "too many",
      "There are more of these than a process keeps."},
+    {CODE_KIND, "what a target's kind wants",
+     "`kind` says what is called, and so what its requests need: a path, members of the body, a signature.\n"
+     "`sluice-consumer config init --target KIND` shows one that is complete. A target that names no limits\n"
+     "has a bucket of its own with what its kind takes; `limits: []` is none, and says so."},
     {CODE_CLUSTER, "a cluster",
      "`clusters` names the Kubernetes clusters that are asked. Each is reached in one way: by a kubeconfig\n"
      "file, as a pod of it (`in_cluster: true`), or not at all (`virtual: true`)."},
@@ -151,7 +157,7 @@ void config_report_add(struct config_report *report, enum config_severity severi
                        const char *code, const char *where, const char *text)
 {
     report->errors += severity == CONFIG_ERROR;
-    report->warnings += severity == CONFIG_WARNING;
+    report->warnings += severity == CONFIG_WARNING; /* a note is neither */
     if (report->count == CONFIG_ISSUES_MAX) {
         return;
     }

@@ -118,6 +118,7 @@ enum config_code {
     CODE_TWO_SOURCES = 28,
     CODE_TARGET = 29,
     CODE_TOO_MANY = 30,
+    CODE_KIND = 31,
     CODE_CLUSTER = 32,
     CODE_GATE = 33,
     CODE_ROLE = 34,
@@ -173,6 +174,21 @@ int config_check_token(const struct config *config, const struct config_secret *
                        struct err *err);
 void config_check(const struct config *config); /* config_check.c: what no single value
                                                    shows */
+
+/* config_kind.c: what a target's kind adds. Of the token and the signature; returns
+ * whether they fit. And, after its limits were built, one of its own when it names none.
+ */
+bool config_build_kind(struct config *config, const struct config_target *target,
+                       struct target_options *options);
+void config_build_own_limit(struct config *config, struct config_target *target,
+                            const struct kind *kind);
+
+/* Note that no secret has this name, with the nearest one that there is. */
+void config_note_secret(const struct config *config, const struct setting *setting,
+                        const struct yaml_node *node, const char *name);
+/* Where a named thing of a section was given its name. */
+const char *config_name_where(const struct config *config, const char *section,
+                              const char *name);
 
 /* A secret by name; names that make the same environment name are the same secret. */
 struct config_secret *config_secret_find(const struct config *config, const char *name);

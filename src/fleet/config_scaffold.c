@@ -30,78 +30,78 @@ static const char tail[] = "    retry: {hold: 10s, backoff: 200ms..5s, budget: 2
                            "\n"
                            "http: {listen: 127.0.0.1:9464}   # /livez /readyz /metrics\n";
 
-static const struct {
-    const char *kind;
-    const char *text;
-    const char *secrets;
-} kinds[] = {
-    {"http",
-     "  deploy: {rate: 50/s, burst: 100}\n"
-     "\n"
-     "targets:\n"
-     "  deploy:\n"
-     "    match: {branch: main}  # globs; all must match\n"
-     "    url: https://cd.example.com/deploy/${event.app}\n"
-     "    headers: {authorization: \"Bearer ${secret.deploy_token}\"}\n"
-     "    # body left out: the event itself\n"
-     "    limits: [deploy]\n"
-     "    timeout: 5s\n",
-     "\nsecrets:\n  deploy_token: {file: /run/secrets/deploy_token}\n"},
-    {"argocd",
-     "  argocd: {rate: 50/s, burst: 100}\n"
-     "\n"
-     "targets:\n"
-     "  argocd-prod:\n"
-     "    match: {branch: main, app: \"payments-*\"}\n"
-     "    url: https://argocd.example.com/api/v1/applications/${event.app}/sync\n"
-     "    headers: {authorization: \"Bearer ${secret.argocd_token}\"}\n"
-     "    body: {revision: \"${event.commit}\"}\n"
-     "    limits: [argocd]\n"
-     "    timeout: 5s\n",
-     "\nsecrets:\n  argocd_token: {file: /run/secrets/argocd_token}\n"},
-    {"github",
-     "  github: {rate: 1000/h, burst: 10}\n"
-     "\n"
-     "targets:\n"
-     "  github-deploy:\n"
-     "    match: {repo: \"acme/*\", branch: main}\n"
-     "    url: https://api.github.com/repos/acme/deploy/dispatches\n"
-     "    headers:\n"
-     "      authorization: \"Bearer ${secret.github_token}\"\n"
-     "      accept: application/vnd.github+json\n"
-     "      x-github-api-version: \"2022-11-28\"\n"
-     "    body:\n"
-     "      event_type: ci-succeeded\n"
-     "      client_payload: {app: \"${event.app}\", commit: \"${event.commit}\"}\n"
-     "    limits: [github]\n"
-     "    timeout: 5s\n",
-     "\nsecrets:\n  github_token: {file: /run/secrets/github_token}\n"},
-    {"devtron",
-     "  devtron: {rate: 20/s, burst: 20}\n"
-     "\n"
-     "targets:\n"
-     "  devtron-prod:\n"
-     "    match: {branch: main}\n"
-     "    # the external CI webhook of a CD pipeline; 123 is its id\n"
-     "    url: https://devtron.example.com/orchestrator/webhook/ext-ci/123\n"
-     "    headers: {api-token: \"${secret.devtron_token}\"}\n"
-     "    body: {dockerImage: \"${event.image}\"}\n"
-     "    limits: [devtron]\n"
-     "    timeout: 5s\n",
-     "\nsecrets:\n  devtron_token: {file: /run/secrets/devtron_token}\n"},
-};
+/* --- what a kind's sample names --- */
+
+/* The next name a sample uses after `mark`, ended by one of `ends`. name: out. Returns
+ * behind it, or NULL. */
+static const char *next_name(const char *text, const char *mark, const char *ends,
+                             char name[OPTION_NAME_MAX])
+{
+    const char *at = strstr(text, mark);
+    if (at == NULL) {
+        return NULL;
+    }
+    at += strlen(mark);
+    size_t len = strcspn(at, ends);
+    ASSERT(len > 0 && len < OPTION_NAME_MAX);
+    memcpy(name, at, len);
+    name[len] = '\0';
+    return at + len;
+}
+
+static void add_limit(const struct kind *kind, struct str *out)
+{
+    char name[OPTION_NAME_MAX];
+    const char *found = next_name(kind->sample, "limits: [", "]", name);
+    ASSERT(found != NULL);
+    if (kind->rate_per_s > 0) {
+        str_addf(out, "  %s: {rate: %g/s, burst: %g}\n", name, kind->rate_per_s,
+                 kind->burst);
+    } else {
+        str_addf(out, "  %s: {rate: 50/s, burst: 100}\n", name);
+    }
+}
+
+/* One line for each secret that the sample names. */
+static void add_secrets(const struct kind *kind, struct str *out)
+{
+    static const char *const marks[][2] = {{"\n    token: ", " \n"},
+                                           {"sign_secret: ", " \n"},
+                                           {"${secret.", "}"}};
+    size_t start = out->len;
+    for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++) {
+        char name[OPTION_NAME_MAX];
+        const char *at = kind->sample;
+        for (at = next_name(at, marks[i][0], marks[i][1], name); at != NULL;
+             at = next_name(at, marks[i][0], marks[i][1], name)) {
+            str_add(out, out->len == start ? "\nsecrets:\n" : "");
+            str_addf(out, "  %s: {file: /run/secrets/%s}\n", name, name);
+        }
+    }
+}
+
+/* --- the whole --- */
+
+/* What was called so before there were two of them. */
+static const struct kind *find(const char *word)
+{
+    return kind_find(strcmp(word, "github") == 0 ? "github-dispatch" : word);
+}
 
 int config_scaffold(const char *kind, struct str *out, struct err *err)
 {
+    const struct kind *found = find(kind);
+    if (found != NULL) {
+        str_add(out, head);
+        add_limit(found, out);
+        str_addf(out, "\ntargets:\n%s%s", found->sample, tail);
+        add_secrets(found, out);
+        return 0;
+    }
     struct str known;
     str_init(&known);
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-        if (strcmp(kinds[i].kind, kind) == 0) {
-            str_addf(out, "%s%s%s%s", head, kinds[i].text, tail, kinds[i].secrets);
-            str_release(&known);
-            return 0;
-        }
-        str_addf(&known, "%s%s", i > 0 ? ", " : "", kinds[i].kind);
+    for (size_t i = 0; kind_at(i) != NULL; i++) {
+        str_addf(&known, "%s%s", i > 0 ? ", " : "", kind_at(i)->name);
     }
     err_set(err, -EINVAL, "no sample for \"%.60s\"; there are %s", kind, known.data);
     str_release(&known);

@@ -80,16 +80,29 @@ const struct option config_options[] = {
     {.key = "targets.*.match", .hot = true, .type = OPTION_GLOBS,
      .help = "Which events: globs on app, repo, branch, pipeline, env, type, source or a JSON pointer;"
              " all must match"},
+    {.key = "targets.*.kind", .hot = true, .type = OPTION_CHOICE, .initial = "http",
+     .help = "What is called: its requests, where the idempotency key goes, what its answers mean;"
+             " sluice-consumer config init --target KIND shows one",
+     .choices =
+#include "target/kind_choices.inc"
+    },
     {.key = "targets.*.method", .hot = true, .type = OPTION_CHOICE, .choices = "POST|PUT|PATCH|GET|DELETE", .initial = "POST",
      .help = "The HTTP method"},
     {.key = "targets.*.url", .hot = true, .type = OPTION_TEXT, .required = true,
-     .help = "Where to call; ${event.x} and ${secret.x} in path and query only"},
+     .help = "Where to call; ${event.x}, ${trigger.key} and ${secret.x} in path and query only;"
+             " without a path: the one of its kind"},
+    {.key = "targets.*.token", .hot = true, .type = OPTION_TEXT,
+     .help = "The name of the secret that its kind shows: as Authorization: Bearer, as user:token for Basic,"
+             " or where that kind wants it"},
     {.key = "targets.*.headers", .hot = true, .type = OPTION_MAP,
-     .help = "HTTP headers; values may hold ${event.x} and ${secret.x}"},
+     .help = "HTTP headers; values may hold ${event.x}, ${trigger.key} and ${secret.x}"},
     {.key = "targets.*.body", .hot = true, .type = OPTION_TREE,
-     .help = "A tree that is sent as JSON, its texts filled in; left out: the event itself; none: no body"},
+     .help = "A tree that is sent as JSON, or as a form where its kind wants one, its texts filled in;"
+             " left out: its kind's, or the event itself; none: no body"},
     {.key = "targets.*.limits", .hot = true, .type = OPTION_TEXT, .list = true,
-     .help = "The limits each call takes from"},
+     .help = "The limits each call takes from; left out: one of its own, as its kind takes it; []: none"},
+    {.key = "targets.*.concurrency", .hot = true, .type = OPTION_INT, .min = 1, .max = 4096,
+     .help = "Calls of one process open at a time; left out: as its kind takes it, at most half of in_flight"},
     {.key = "targets.*.timeout", .hot = true, .type = OPTION_DURATION, .initial = "5s", .min = 10, .max = 10 * MINUTE,
      .help = "How long one call may take"},
     {.key = "targets.*.connect_timeout", .hot = true, .type = OPTION_DURATION, .initial = "3s", .min = 10, .max = 10 * MINUTE,
@@ -110,10 +123,10 @@ const struct option config_options[] = {
      .help = "Refuse private and loopback addresses"},
     {.key = "targets.*.on_redis_loss", .hot = true, .type = OPTION_CHOICE, .choices = "hold|send", .initial = "hold",
      .help = "Without Redis: wait, or send without limit and ledger"},
-    {.key = "targets.*.sign", .hot = true, .type = OPTION_CHOICE, .choices = "none|standard-webhooks", .initial = "none",
-     .help = "Sign each request; needs sign_secret"},
+    {.key = "targets.*.sign", .hot = true, .type = OPTION_CHOICE, .choices = "none|standard-webhooks|hmac-sha256",
+     .help = "Sign each request; needs sign_secret; left out: as its kind does, mostly none"},
     {.key = "targets.*.sign_secret", .hot = true, .type = OPTION_TEXT,
-     .help = "The name of the secret (whsec_...) that signs"},
+     .help = "The name of the secret that signs: whsec_... for standard-webhooks, any text for hmac-sha256"},
     {.key = "targets.*.gate.hibernating", .hot = true, .type = OPTION_CHOICE, .choices = "send|hold|wake|skip", .initial = "send",
      .help = "When the application sleeps (its workloads hibernated in a cluster): call anyway, wait until it is awake, wake it first, or do not call; all but send ask the cluster before each trigger"},
     {.key = "targets.*.gate.cluster", .hot = true, .type = OPTION_TEXT,

@@ -194,8 +194,9 @@ static bool check_template(const struct config *config, const struct setting *se
                            const struct yaml_node *node)
 {
     struct secret_use use = {.config = config};
+    struct template_scope scope = {remember_secret, &use, setting->name};
     struct err err = ERR_INIT;
-    struct template *t = template_compile(node->text, remember_secret, &use, &err);
+    struct template *t = template_compile_in(node->text, &scope, &err);
     if (t == NULL) {
         settings_note(config->settings, CONFIG_ERROR, CODE_TEMPLATE, setting, node, "%s",
                       err.text);
@@ -339,36 +340,11 @@ static int build_headers(struct config *config, const char *name,
     }
 }
 
-/* sign and sign_secret. Returns whether they fit together. secret: out, may be NULL. */
-static bool build_sign(struct config *config, const char *name, const char **secret)
-{
-    struct config_settings *settings = config->settings;
-    const struct setting *sign = settings_get(settings, "targets.*.sign", name);
-    const struct setting *by = settings_get(settings, "targets.*.sign_secret", name);
-    bool wanted = sign != NULL && strcmp(sign->value->text, "none") != 0;
-    *secret = NULL;
-    if (wanted && by == NULL) {
-        settings_note(settings, CONFIG_ERROR, CODE_SIGN, sign, NULL,
-                      "needs sign_secret: the name of a secret (whsec_...)");
-        return false;
-    }
-    if (!wanted && by != NULL) {
-        settings_note(settings, CONFIG_ERROR, CODE_SIGN, by, NULL,
-                      "without effect: sign is none");
-        return false;
-    }
-    if (by != NULL && config_secret_find(config, by->value->text) == NULL) {
-        config_note_secret(config, by, NULL, by->value->text);
-        return false;
-    }
-    *secret = by != NULL ? by->value->text : NULL;
-    return true;
-}
-
 /* target_new names the key when it is not the URL: find its place. */
 static void note_target(struct config *config, const struct setting *url,
-                        const char *text)
+                        const char *kind, const char *text)
 {
+    enum config_code code = strcmp(kind, "http") == 0 ? CODE_TARGET : CODE_KIND;
     for (size_t i = 0; i < config->settings->count; i++) {
         const struct setting *s = &config->settings->items[i];
         char key[OPTION_KEY_MAX];
@@ -377,14 +353,20 @@ static void note_target(struct config *config, const struct setting *url,
         snprintf(whole, sizeof whole, "%s%s%s: ", key, s->member[0] != '\0' ? "." : "",
                  s->member);
         if (text_starts(text, whole)) {
-            settings_note(config->settings, CONFIG_ERROR,
-                          s == url ? CODE_URL : CODE_TARGET, s, NULL, "%s",
-                          text + strlen(whole));
+            settings_note(config->settings, CONFIG_ERROR, s == url ? CODE_URL : code, s,
+                          NULL, "%s", text + strlen(whole));
             return;
         }
     }
-    config_note(config->settings->report, CONFIG_ERROR, CODE_TARGET,
+    config_note(config->settings->report, CONFIG_ERROR, code,
                 config_name_where(config, "targets", url->name), "%s", text);
+}
+
+/* NULL: the kind's. */
+static const char *given_method(const struct config_settings *settings, const char *name)
+{
+    const struct setting *s = settings_get(settings, "targets.*.method", name);
+    return s != NULL && s->layer != LAYER_DEFAULT ? s->value->text : NULL;
 }
 
 /* Everything that goes into the request; what is left for target_new to refuse is the
@@ -397,13 +379,13 @@ static void build_request(struct config *config, struct config_target *target)
     const struct setting *url = settings_get(settings, "targets.*.url", target->name);
     struct target_options options = {
         .name = target->name,
-        .method = settings_text(settings, "targets.*.method", target->name),
+        .method = given_method(settings, target->name),
         .headers = headers,
         .no_body = is_none(body),
     };
     int header_count = build_headers(config, target->name, headers);
     bool ok = header_count >= 0;
-    ok = build_sign(config, target->name, &options.sign_secret) && ok;
+    ok = config_build_kind(config, target, &options) && ok;
     if (body != NULL && !options.no_body) {
         ok = check_tree(config, body, body->value) && ok;
     }
@@ -419,7 +401,7 @@ static void build_request(struct config *config, struct config_target *target)
     target->target = target_new(&options, remember_secret, &use, &err);
     json_free(options.body);
     if (target->target == NULL) {
-        note_target(config, url, err.text);
+        note_target(config, url, options.kind, err.text);
     }
 }
 
@@ -450,6 +432,23 @@ static void build_times(struct config *config, struct config_target *target)
     }
 }
 
+static void build_amount(struct config *config, struct config_target *target)
+{
+    const char *name = settings_text(config->settings, "targets.*.kind", target->name);
+    const struct kind *kind = name != NULL ? kind_find(name) : NULL;
+    const char *pattern = "targets.*.concurrency";
+    build_limits(config, target);
+    if (settings_has(config->settings, pattern, target->name)) {
+        target->concurrency =
+            (int)settings_value(config->settings, pattern, target->name).number;
+    } else if (kind != NULL) {
+        target->concurrency = kind->concurrency;
+    }
+    if (kind != NULL) {
+        config_build_own_limit(config, target, kind);
+    }
+}
+
 static void build_target(struct config *config, struct config_target *target,
                          const char *name)
 {
@@ -457,7 +456,7 @@ static void build_target(struct config *config, struct config_target *target,
     target->name = mem_strdup(name);
     config_note_required(config, "targets", name, "targets.*.url");
     build_match(config, target);
-    build_limits(config, target);
+    build_amount(config, target);
     build_request(config, target);
     build_times(config, target);
     target->uncertain_dead =

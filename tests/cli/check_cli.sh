@@ -124,11 +124,11 @@ echo s3cret >token
 expect 0 'ok' sluice check good.yaml --require-secrets
 
 # config
-for kind in http argocd github devtron; do
+for kind in http argocd github gitlab jenkins flux harness; do
     sluice config init --target $kind >init.yaml
     expect 0 '0 warnings' sluice check init.yaml --strict
 done
-expect 64 'argocd' sluice config init --target jenkins
+expect 64 'argocd' sluice config init --target jenkinz
 expect 0 'size: 5' sluice config show -c good.yaml
 mv out shown.yaml
 expect 0 'shown.yaml ok' sluice check shown.yaml

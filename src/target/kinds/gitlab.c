@@ -104,17 +104,14 @@ const struct kind kind_gitlab = {
     .follow = follow,
     .follow_keeps_path = true,
     .phase = phase,
-    .sample =
-        "  gitlab-deploy:\n"
-        "    kind: gitlab\n"
-        "    match: {branch: main}\n"
-        "    url: https://gitlab.example.com/api/v4/projects/42/trigger/pipeline\n"
-        "    token: gitlab_trigger_token\n"
-        "    body:\n"
-        "      ref: main\n"
-        "      variables: {APP: \"${event.app}\", COMMIT: \"${event.commit}\"}\n"
-        "    # headers: {private-token: \"${secret.gitlab_read}\"}  # to ask how it "
-        "goes\n"
-        "    limits: [gitlab]\n"
-        "    timeout: 5s\n",
+    .sample = "  gitlab-deploy:\n"
+              "    kind: gitlab\n"
+              "    match: {branch: main}\n"
+              "    url: https://gitlab.example.com/api/v4/projects/42/trigger/pipeline\n"
+              "    token: gitlab_trigger_token\n"
+              "    body:\n"
+              "      ref: main\n"
+              "      variables: {APP: \"${event.app}\", COMMIT: \"${event.commit}\"}\n"
+              "    limits: [gitlab]\n"
+              "    timeout: 5s\n",
 };
