@@ -39,15 +39,18 @@ static int read_order(struct httpd_request *request, struct json_object *body,
 }
 
 /* In the name of who asked: the place is the job thread's own, and goes on as it was. */
-static int give_as(struct ops_place *place, const char *said, const struct order *order,
-                   give_fn *give, struct control_answer *answer, struct err *err)
+static int give_as(struct ops_place *place, const char *said, struct ctx *ctx,
+                   const struct order *order, give_fn *give,
+                   struct control_answer *answer, struct err *err)
 {
     char before[sizeof place->who];
     char who[sizeof place->who];
     memcpy(before, place->who, sizeof before);
     reply_say_who(place, said ? said : "", who, sizeof who);
     memcpy(place->who, who, sizeof who);
+    place->ctx = ctx;
     int rc = give(place, order, answer, err);
+    place->ctx = NULL;
     memcpy(place->who, before, sizeof before);
     return rc;
 }
@@ -59,9 +62,9 @@ static int begin(const struct ctx *ctx, struct err *err)
                : 0;
 }
 
-/* One order is one item: it is not begun for a reader who has left, and once begun it is
- * given, written to the audit and waited for (CONTROL_OBEY_MS at most), whoever leaves.
- */
+/* One order is one item: it is not begun for a reader who has left. Once begun it is
+ * given and written down whoever leaves; only its obeying is waited for no longer, and
+ * GET acts tells of that. */
 static void act(struct ops_place *place, struct httpd_request *request, struct ctx *ctx,
                 give_fn *give)
 {
@@ -73,8 +76,8 @@ static void act(struct ops_place *place, struct httpd_request *request, struct c
     rc = rc ? rc : read_order(request, body, &order, &err);
     rc = rc ? rc : begin(ctx, &err);
     rc = rc ? rc
-            : give_as(place, json_string_at(body, "/who", NULL), &order, give, &answer,
-                      &err);
+            : give_as(place, json_string_at(body, "/who", NULL), ctx, &order, give,
+                      &answer, &err);
     json_free(body);
     if (rc) {
         reply_failure(request, rc, &err);
@@ -136,4 +139,21 @@ void console_reload(void *arg, struct ops_place *place, struct httpd_request *re
 {
     (void)arg;
     act(place, request, ctx, give_reload);
+}
+
+void console_acts(void *arg, struct ops_place *place, struct httpd_request *request,
+                  struct ctx *ctx)
+{
+    (void)arg;
+    struct err err = ERR_INIT;
+    struct json_object *acts;
+    int rc = control_acts(place, ctx_deadline_ms(ctx), &acts, &err);
+    if (rc) {
+        reply_failure(request, rc, &err);
+        return;
+    }
+    struct json_object *doc = json_object_new_object();
+    json_put_text(doc, "schema", "sluice.acts/1");
+    json_object_object_add(doc, "acts", acts);
+    reply_json(request, 200, doc);
 }

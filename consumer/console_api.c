@@ -124,6 +124,7 @@ static const struct api_route {
 } routes[] = {
     {"GET", "events/{id}", read_event, NULL},
     {"GET", "apps/{app}/workflow", read_workflow, NULL},
+    {"GET", "acts", console_acts, NULL},
     {"GET", "deadletters", console_dead_list, NULL},
     {"GET", "deadletters/redrive", NULL, serve_redrive},
     {"GET", "config", NULL, serve_config},

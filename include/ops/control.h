@@ -56,7 +56,8 @@ void control_stop(struct control *control);
 void control_free(struct control *control); /* after redis_stop */
 
 /* --- an operator's side: each blocks until the workers have obeyed, CONTROL_OBEY_MS at
- * most. --- */
+ * most, or until nobody waits (place->ctx); the order stands, and control_acts tells who
+ * has obeyed it. --- */
 
 struct control_answer {
     int64_t number; /* of the order */
@@ -74,7 +75,8 @@ int control_resume(struct ops_place *place, const char *target, const char *reas
                    struct control_answer *answer, struct err *err);
 
 /* consumer  NULL: all that are alive. undo: let it work again. Returns -EINVAL for one
- * nobody knows; answer->consumers: how many it was for. */
+ * nobody knows; -ECANCELED when nobody waits any more and some were left as they are;
+ * answer->consumers: how many it was for. */
 int control_drain(struct ops_place *place, const char *consumer, bool undo,
                   const char *reason, struct control_answer *answer, struct err *err);
 
@@ -87,6 +89,12 @@ typedef void control_outcome_fn(void *arg, const char *consumer, bool taken,
                                 const char *outcome);
 int control_outcomes(struct ops_place *place, int64_t number, control_outcome_fn *fn,
                      void *arg, struct err *err);
+
+/* What was done to the fleet lately, newest first, as audit_read; to what was an order
+ * "consumers" (alive now) and "obeyed" (of them) are added. acts  out: returns owned.
+ * Returns 0, or as redis_ask. */
+int control_acts(struct ops_place *place, int64_t until_ms, struct json_object **acts,
+                 struct err *err);
 
 /* Until every one of them (NULL: all that are alive) has left the group, or works again,
  * or until then. Returns how many are not yet there, or a negative errno. */

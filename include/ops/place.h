@@ -6,6 +6,7 @@
 
 #include "fleet/config.h"
 #include "ops/key.h"
+#include "sync/ctx.h"
 #include "wire/kafka_admin.h"
 #include "wire/redis_ask.h"
 
@@ -15,6 +16,9 @@ struct ops_place {
     struct kafka_admin *admin;     /* NULL until ops_place_kafka */
     struct kafka_producer *sender; /* NULL until ops_place_sender */
     char who[128];                 /* who acts, for the audit: "ann@build-7" */
+    struct ctx *ctx; /* ends when nobody waits for the answer any more: then no further
+                        item of a change is begun, and what is begun is finished. NULL:
+                        never; borrowed */
 };
 
 /* Begin to connect to Redis; waits for nobody.

@@ -140,7 +140,7 @@ static int await_obeyed(struct ops_place *place, struct control_answer *answer,
 {
     int rc = 0;
     int64_t until_ms = now_ms() + CONTROL_OBEY_MS;
-    struct ctx *ctx = ctx_new(NULL, NOW_FOREVER);
+    struct ctx *ctx = ctx_new(place->ctx, NOW_FOREVER);
     do {
         struct view view = {.redis_ms = 0};
         rc = look(place, &view, err);
@@ -203,9 +203,9 @@ static struct json_object *order_of(const struct ops_place *place, const char *r
 }
 
 static void note(struct ops_place *place, const char *kind, const char *what,
-                 const char *why, const char *text)
+                 const char *why, const char *text, int64_t order)
 {
-    audit_write(place, &(struct audit){kind, what, why, text});
+    audit_write(place, &(struct audit){kind, what, why, text, order});
 }
 
 /* --- pauses --- */
@@ -258,7 +258,7 @@ int control_pause(struct ops_place *place, const char *target, int64_t for_ms,
         snprintf(field, sizeof field, "pause:%s", target);
         rc = write_order(place, field, order, answer, err);
         if (rc == 0) {
-            note(place, "pause", target, reason, text.data);
+            note(place, "pause", target, reason, text.data, answer->number);
         }
         str_release(&text);
     }
@@ -288,7 +288,7 @@ int control_resume(struct ops_place *place, const char *target, const char *reas
         str_init(&text);
         str_addf(&text, "%s resumed by %s%s%s", target, place->who, reason[0] ? ": " : "",
                  reason);
-        note(place, "resume", target, reason, text.data);
+        note(place, "resume", target, reason, text.data, answer->number);
         str_release(&text);
     }
     return rc ? rc : await_obeyed(place, answer, err);
@@ -363,6 +363,19 @@ static int find(struct ops_place *place, struct choice *choice, int64_t *redis_m
     return rc;
 }
 
+/* Each consumer is an item of its own: the next one is not begun when nobody waits. */
+static int stop_before(const struct ops_place *place, size_t i, size_t n, struct err *err)
+{
+    if (!place->ctx || ctx_err(place->ctx) == 0) {
+        return 0;
+    }
+    return err_set(
+        err, -ECANCELED,
+        "nobody waits any more: %zu of %zu consumers were told, the others are "
+        "as they were",
+        i, n);
+}
+
 int control_drain(struct ops_place *place, const char *consumer, bool undo,
                   const char *reason, struct control_answer *answer, struct err *err)
 {
@@ -371,6 +384,10 @@ int control_drain(struct ops_place *place, const char *consumer, bool undo,
     *answer = (struct control_answer){0};
     int rc = find(place, &choice, &redis_ms, err);
     for (size_t i = 0; i < choice.count && rc == 0; i++) {
+        rc = stop_before(place, i, choice.count, err);
+        if (rc) {
+            break;
+        }
         struct str text;
         struct str field;
         struct json_object *order = NULL;
@@ -386,7 +403,7 @@ int control_drain(struct ops_place *place, const char *consumer, bool undo,
         }
         rc = write_order(place, field.data, order, answer, err);
         if (rc == 0) {
-            note(place, "drain", choice.chosen[i].id, reason, text.data);
+            note(place, "drain", choice.chosen[i].id, reason, text.data, answer->number);
         }
         str_release(&text);
         str_release(&field);
@@ -452,7 +469,8 @@ int control_reload(struct ops_place *place, const char *reason,
         put_count(order, "number", number);
         rc = write_order(place, "reload", order, answer, err);
         if (rc == 0) {
-            note(place, "reload", place->config->kafka.group, reason, text.data);
+            note(place, "reload", place->config->kafka.group, reason, text.data,
+                 answer->number);
         }
         str_release(&text);
         view_release(&view);
@@ -501,6 +519,30 @@ int control_outcomes(struct ops_place *place, int64_t number, control_outcome_fn
     if (rc == 0) {
         struct telling telling = {&view, number, fn, arg};
         each_alive(&view, tell_outcome, &telling);
+    }
+    view_release(&view);
+    return rc;
+}
+
+/* --- what became of them --- */
+
+int control_acts(struct ops_place *place, int64_t until_ms, struct json_object **acts,
+                 struct err *err)
+{
+    struct view view = {.redis_ms = 0};
+    int rc = audit_read(place, until_ms, acts, err);
+    rc = rc ? rc : look(place, &view, err);
+    for (size_t i = 0; rc == 0 && i < json_object_array_length(*acts); i++) {
+        struct json_object *act = json_object_array_get_idx(*acts, i);
+        struct count count = {&view, json_number_or(act, "/order", 0), 0};
+        if (count.number > 0) {
+            json_put_number(act, "consumers", each_alive(&view, count_obeyed, &count));
+            json_put_number(act, "obeyed", count.obeyed);
+        }
+    }
+    if (rc) {
+        json_free(*acts);
+        *acts = NULL;
     }
     view_release(&view);
     return rc;

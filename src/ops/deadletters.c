@@ -523,6 +523,6 @@ int deadletters_drop(struct ops_place *place, const struct letter_filter *filter
     char text[256];
     snprintf(text, sizeof text, "%lld dead letters dropped by %s", (long long)d.count,
              place->who);
-    audit_write(place, &(struct audit){"drop", range.topic, options->why, text});
+    audit_write(place, &(struct audit){"drop", range.topic, options->why, text, 0});
     return rc ? rc : d.rc;
 }

@@ -280,7 +280,7 @@ static void tell(struct ops_place *place, const struct redrive_options *options,
     snprintf(text, sizeof text, "%lld of %lld dead letters redriven by %s%s",
              (long long)result->sent, (long long)result->total, place->who,
              result->complete ? "" : ", stopped");
-    audit_write(place, &(struct audit){"redrive", result->id, options->why, text});
+    audit_write(place, &(struct audit){"redrive", result->id, options->why, text, 0});
 }
 
 /* task: taken. */

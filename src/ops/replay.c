@@ -365,7 +365,7 @@ static void tell(struct ops_place *place, const struct replay_options *options,
              (long long)result->sent, (long long)result->total, place->who,
              options->resend ? ", also what was triggered" : "",
              result->complete ? "" : ", stopped");
-    audit_write(place, &(struct audit){"replay", result->id, options->why, text});
+    audit_write(place, &(struct audit){"replay", result->id, options->why, text, 0});
 }
 
 /* task: taken. */
@@ -453,7 +453,7 @@ int replay_into_group(struct ops_place *place, const struct replay_plan *plan,
         char text[256];
         snprintf(text, sizeof text, "the group was moved back over %lld events by %s",
                  (long long)plan->events, place->who);
-        audit_write(place, &(struct audit){"replay", c->kafka.group, why, text});
+        audit_write(place, &(struct audit){"replay", c->kafka.group, why, text, 0});
     }
     return rc;
 }

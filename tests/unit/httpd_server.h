@@ -98,6 +98,15 @@ static inline void server_start(struct server *s,
     assert_non_null(s->httpd);
 }
 
+/* From the next request on. */
+static inline void server_handle(struct server *s,
+                                 void (*handle)(struct server *, struct httpd_request *))
+{
+    pthread_mutex_lock(&s->mu);
+    s->handle = handle;
+    pthread_mutex_unlock(&s->mu);
+}
+
 static inline void server_release(struct server *s)
 {
     str_release(&s->seen);

@@ -86,10 +86,10 @@ static inline void redis_server_kill(struct redis_server *server)
 
 static inline void redis_server_stop(struct redis_server *server)
 {
-    char path[128];
+    char log[128];
     redis_server_kill(server);
-    snprintf(path, sizeof path, "%s/log", server->dir);
-    unlink(path);
+    snprintf(log, sizeof log, "%s/log", server->dir);
+    unlink(log);
     unlink(server->socket);
     rmdir(server->dir);
 }

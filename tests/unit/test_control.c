@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "fleet/config.h"
+#include "ops/audit.h"
 #include "ops/control.h"
 #include "redis_server.h"
 #include "wire/json.h"
@@ -200,6 +201,80 @@ static void control__who_has_obeyed_is_counted(void **state)
     assert_int_equal(control_pause(&place, "argocd", 0, "x", &answer, &err), 0);
     assert_int_equal(answer.consumers, 2);
     assert_int_equal(answer.obeyed, 1);
+}
+
+static struct json_object *acts_now(void)
+{
+    struct json_object *acts;
+    assert_int_equal(control_acts(&place, now_ms() + PATIENCE_MS, &acts, NULL), 0);
+    return acts;
+}
+
+/* Nobody waits: the order is given all the same, and how it is obeyed can be asked for.
+ */
+static void control__an_order_nobody_waits_for_is_given_and_told_of(void **state)
+{
+    (void)state;
+    struct err err = ERR_INIT;
+    struct control_answer answer;
+    struct ctx *ctx = ctx_new(NULL, NOW_FOREVER);
+    beat("c-1", "11111111");
+    ctx_cancel(ctx);
+    place.ctx = ctx;
+    assert_int_equal(control_pause(&place, "argocd", 0, "INC-42", &answer, &err), 0);
+    assert_int_equal(answer.obeyed, 0);
+    place.ctx = NULL;
+    struct control_orders orders = await(answer.number);
+    assert_true(is_paused(&orders, "argocd"));
+    struct json_object *acts = acts_now();
+    assert_string_equal(json_text_or(acts, "/0/kind", ""), "pause");
+    assert_string_equal(json_text_or(acts, "/0/what", ""), "argocd");
+    assert_string_equal(json_text_or(acts, "/0/why", ""), "INC-42");
+    assert_string_equal(json_text_or(acts, "/0/who", ""), place.who);
+    assert_int_equal(json_number_or(acts, "/0/consumers", -1), 1);
+    assert_int_equal(json_number_or(acts, "/0/obeyed", -1), 0);
+    json_free(acts);
+    control_obeyed(control, answer.number);
+    acts = acts_now();
+    assert_int_equal(json_number_or(acts, "/0/obeyed", -1), 1);
+    json_free(acts);
+    ctx_free(ctx);
+}
+
+static void control__drains_no_further_consumer_when_nobody_waits(void **state)
+{
+    (void)state;
+    struct err err = ERR_INIT;
+    struct control_answer answer;
+    struct ctx *ctx = ctx_new(NULL, NOW_FOREVER);
+    beat("c-1", "11111111");
+    beat("c-2", "22222222");
+    ctx_cancel(ctx);
+    place.ctx = ctx;
+    assert_int_equal(control_drain(&place, NULL, false, "", &answer, &err), -ECANCELED);
+    assert_non_null(strstr(err.text, "0 of 2 consumers were told"));
+    place.ctx = NULL;
+    struct json_object *acts = acts_now();
+    assert_int_equal(json_object_array_length(acts), 0);
+    json_free(acts);
+    assert_int_equal(ask(place.redis, "HLEN sluice:ops:{g}:control").integer, 0);
+    ctx_free(ctx);
+}
+
+static void control__keeps_so_many_acts_newest_first(void **state)
+{
+    (void)state;
+    for (int i = 0; i < AUDIT_ACTS_MAX + 5; i++) {
+        char what[16];
+        snprintf(what, sizeof what, "t-%d", i);
+        audit_write(&place, &(struct audit){.kind = "replay", .what = what, .text = "x"});
+    }
+    struct json_object *acts = acts_now();
+    assert_int_equal(json_object_array_length(acts), AUDIT_ACTS_MAX);
+    assert_string_equal(json_text_or(acts, "/0/what", ""), "t-104");
+    assert_null(json_at(acts, "/0/obeyed")); /* it was no order */
+    assert_true(ask(place.redis, "PTTL sluice:ops:{g}:acts").integer > 0);
+    json_free(acts);
 }
 
 int main(void)

@@ -185,7 +185,7 @@ static struct config *begin_with(struct server *s,
 {
     struct config *config = begin(s);
     seen.begun = seen.ended = seen.cancelled = 0;
-    s->handle = handle;
+    server_handle(s, handle);
     return config;
 }
 
@@ -229,7 +229,7 @@ static void jobs__never_begin_what_waits_when_its_reader_leaves(void **state)
     close(fds[JOBS_THREADS + 11]); /* one in the middle */
     close(fds[ASKED - 1]);         /* and the last */
     await(&s, &s.aborted, 3);
-    s.handle = add_answer; /* into a place that has become free */
+    server_handle(&s, add_answer); /* into a place that has become free */
     int late = send_one(&s);
     await(&s, &s.handled, ASKED + 1);
     for (int i = 0; i < ASKED - 1; i++) {
