@@ -49,7 +49,8 @@ static const char *colour(const struct paint *paint, const char *what)
     if (strcmp(what, "dead") == 0) {
         return paint->bad;
     }
-    return strcmp(what, "deferred") == 0 ? paint->warn : "";
+    bool waits = strcmp(what, "deferred") == 0 || strcmp(what, "held") == 0;
+    return waits ? paint->warn : "";
 }
 
 static void print_step(struct json_object *step, int64_t before_ms,
@@ -118,7 +119,8 @@ static void print_units(struct json_object *units, int64_t took_ms)
         str_init(&line);
         str_add_plain(&line, json_text_or(unit, "/target", ""));
         str_add(&line, ": ");
-        str_add_plain(&line, json_text_or(unit, "/verdict", ""));
+        str_add_plain(&line, json_at(unit, "/held") ? "held"
+                                                    : json_text_or(unit, "/verdict", ""));
         if (json_text_or(unit, "/reason", "")[0]) {
             str_add(&line, ", ");
             str_add_plain(&line, json_text_or(unit, "/reason", ""));

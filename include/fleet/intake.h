@@ -45,4 +45,7 @@ void intake_close(struct batch_of_events *batch);
  * Borrows from the record. Pure. */
 const char *intake_held(const struct kafka_record *record);
 
+/* Is the unit held, for the same as in the round before? Then that was told. Pure. */
+bool intake_still_held(const struct unit *unit);
+
 #endif

@@ -7,10 +7,10 @@
 
 /* {"schema":"sluice.trace/1","event","repo","app","commit","source":"history" or
  *  "dead-letter","steps":[{"at_ms","what","target","consumer","text","status","took_ms"}],
- *  "units":[{"target","verdict","reason","attempts"}]}
+ *  "units":[{"target","verdict","held":true,"reason","attempts"}]}
  *
  * Steps are in the order of time; what: published, waiting (in a retry topic), taken,
- * batched, try, or a verdict.
+ * batched, try, held (deferred, and it is no failure), or another verdict.
  * story  out: returns owned (json_free).
  * Returns 0; -ENOENT when nothing is known of such an event; or as redis_ask and
  * deadletters_show, with a sentence. */

@@ -202,6 +202,13 @@ const char *intake_held(const struct kafka_record *record)
     return held || strcmp(reason->value, PARK_PAUSED) == 0 ? reason->value : NULL;
 }
 
+bool intake_still_held(const struct unit *unit)
+{
+    const struct batch_event *be = unit->event;
+    const char *before = be->target_name ? intake_held(be->record) : NULL;
+    return unit->held && before && strcmp(before, unit->reason) == 0;
+}
+
 /* What waited in a retry topic without a failure was held for all of that time. */
 static int64_t held_ms_of(const struct kafka_record *r)
 {

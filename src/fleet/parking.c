@@ -380,14 +380,9 @@ struct round_of_parking {
     size_t parked;
 };
 
-/* Once, not in each round it waits for the same. */
 static void count_held(const struct fleet *fleet, const struct unit *unit)
 {
     const struct batch_event *be = unit->event;
-    const char *before = be->target_name ? intake_held(be->record) : NULL;
-    if (before && strcmp(before, unit->reason) == 0) {
-        return;
-    }
     const char *target = unit->target->config->name;
     metric_inc(metrics_series(fleet->held, target, unit->reason, NULL, NULL));
     if (strcmp(unit->reason, PARK_PAUSED) != 0) { /* who paused it knows */
@@ -403,7 +398,7 @@ static void acknowledged(const struct fleet *fleet, struct round_of_parking *r,
 {
     metric_inc(metrics_series(fleet->parked, verdict_name(unit->verdict), unit->reason,
                               NULL, NULL));
-    if (unit->held) {
+    if (unit->held && !intake_still_held(unit)) {
         count_held(fleet, unit);
     }
     if (unit->verdict == VERDICT_DEAD) {

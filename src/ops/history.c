@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/now.h"
+#include "fleet/intake.h"
 #include "history_text.h"
 #include "ops/key.h"
 #include "wire/redis_ask.h"
@@ -180,7 +181,7 @@ static void show(struct history *h, const struct lane *lane, const struct unit *
 {
     char about[NUMBER_LEN];
     int64_t more;
-    if (unit->verdict == VERDICT_RETURNED ||
+    if (unit->verdict == VERDICT_RETURNED || intake_still_held(unit) ||
         !take(h, is_trouble(unit) ? &h->shown_trouble : &h->shown, &more)) {
         return;
     }

@@ -17,8 +17,19 @@ local function trim(index, most)
     end
     redis.call('PEXPIRE', index, ARGV[1])
 end
+-- A chapter that begins with {"again":"..." says that a unit still waits for the same: it takes the place of the one
+-- before that said so, or a week of waiting would push the beginning of the story out.
+local function drop_told(key, chapter)
+    local again = string.match(chapter, '^{"again":"[^"]*"')
+    for _, told in ipairs(again and redis.call('LRANGE', key, 0, -1) or {}) do
+        if string.sub(told, 1, #again) == again then
+            return redis.call('LREM', key, 1, told)
+        end
+    end
+end
 for i = 6, #ARGV, 3 do
     local key = KEYS[1] .. ':' .. ARGV[i]
+    drop_told(key, ARGV[i + 1])
     redis.call('RPUSH', key, ARGV[i + 1])
     redis.call('LTRIM', key, -tonumber(ARGV[3]), -1)
     redis.call('PEXPIRE', key, ARGV[1])

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "event/redact.h"
+#include "fleet/intake.h"
 #include "ops/history.h"
 
 /* ,"name":"value" with the value cut; nothing when there is none. */
@@ -82,6 +83,9 @@ static void add_unit(struct str *out, const struct unit *unit)
     add_text(out, "reason", unit->reason);
     add_text(out, "detail", unit->detail);
     add_number(out, "attempts", unit->attempts);
+    if (unit->held) {
+        str_add(out, ",\"held\":true");
+    }
     str_add(out, ",\"tries\":[");
     for (size_t i = 0; i < tries_kept(&unit->story); i++) {
         const struct try_kept *t = &unit->story.kept[i];
@@ -93,12 +97,27 @@ static void add_unit(struct str *out, const struct unit *unit)
     str_add(out, "]}");
 }
 
+/* Comes first: history_add.lua puts this chapter in the place of the one before that
+ * began so. */
+static void add_again(struct str *out, const struct batch_event *be)
+{
+    if (be->unit_count == 1 && intake_still_held(be->units)) {
+        str_add(out, "\"again\":\"");
+        str_add_json(out, target_of(be->units), strlen(target_of(be->units)));
+        str_addc(out, ' ');
+        str_add_json(out, be->units->reason, strlen(be->units->reason));
+        str_add(out, "\",");
+    }
+}
+
 void history_chapter(const struct lane *lane, const struct batch_of_events *batch,
                      const struct batch_event *be, int64_t ended_wall_ms, struct str *out)
 {
     size_t shown =
         be->unit_count < HISTORY_UNITS_MAX ? be->unit_count : HISTORY_UNITS_MAX;
-    str_addf(out, "{\"ended_ms\":%lld", (long long)ended_wall_ms);
+    str_addc(out, '{');
+    add_again(out, be);
+    str_addf(out, "\"ended_ms\":%lld", (long long)ended_wall_ms);
     add_text(out, "consumer", lane->fleet->config->kafka.client_id);
     add_text(out, "topic", kafka_partition_topic(lane->partition));
     add_number(out, "partition", kafka_partition_id(lane->partition));

@@ -53,6 +53,13 @@ static void add_tries(struct json_object *steps, struct json_object *unit,
     }
 }
 
+/* It waits, and not for a failure. */
+static bool is_held(struct json_object *unit)
+{
+    struct json_object *held = json_at(unit, "/held");
+    return held && json_object_get_boolean(held);
+}
+
 static void add_verdict(struct json_object *steps, struct json_object *unit,
                         int64_t ended_ms)
 {
@@ -63,7 +70,7 @@ static void add_verdict(struct json_object *steps, struct json_object *unit,
         str_addf(&words, "%s%s", words.len > 0 ? ": " : "",
                  json_text_or(unit, "/detail", ""));
     }
-    add_step(steps, ended_ms, json_text_or(unit, "/verdict", ""),
+    add_step(steps, ended_ms, is_held(unit) ? "held" : json_text_or(unit, "/verdict", ""),
              json_text_or(unit, "/target", ""), words.data);
     str_release(&words);
 }
@@ -169,6 +176,10 @@ static void note_unit(struct json_object *units, struct json_object *from)
         return;
     }
     json_object_object_del(unit, "reason");
+    json_object_object_del(unit, "held");
+    if (is_held(from)) {
+        json_object_object_add(unit, "held", json_object_new_boolean(true));
+    }
     json_put_text(unit, "verdict", json_text_or(from, "/verdict", ""));
     json_put_text(unit, "reason", json_text_or(from, "/reason", ""));
     json_put_number(unit, "attempts", json_number_or(from, "/attempts", 0));

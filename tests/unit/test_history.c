@@ -8,13 +8,18 @@
 
 static struct history *history;
 
-static void begin_with_history(const char *extra)
+static void begin_on(const char *extra, const char *topic, bool source)
 {
-    begin(extra, "ci", true);
+    begin(extra, topic, source);
     history = history_new(t.config, t.fleet.redis, t.metrics);
     assert_non_null(history);
     t.fleet.settled = history_settled;
     t.fleet.settled_arg = history;
+}
+
+static void begin_with_history(const char *extra)
+{
+    begin_on(extra, "ci", true);
 }
 
 /* history_free comes after redis_stop, which is in end. */
@@ -107,6 +112,50 @@ static void history__shows_each_delivery_once(void **state)
     assert_int_equal(json_object_get_int(json_at(doc, "/status")), 202);
     json_free(doc);
     redis_values_release(&recent, 1);
+    end_with_history();
+}
+
+/* A record that was parked as held in this round. */
+static void publish_held(const char *round)
+{
+    const char *const headers[] = {PARK_TARGET, "a",        PARK_REASON,
+                                   "paused",    PARK_CLASS, PARK_CLASS_HELD,
+                                   PARK_ROUND,  round,      NULL};
+    fake_publish(t.partition, "k", EVENT("1", "x", "c1"), headers);
+}
+
+static void history__tells_of_a_unit_that_still_waits_in_one_place(void **state)
+{
+    static const char *const paused[] = {"a"};
+    static const char key[] = "sluice:ops:{g}:events:1";
+    (void)state;
+    begin_on("", "ci.g.retry.1ms", false);
+    plans_pause(t.fleet.plans, paused, 1);
+    struct redis_value first = ask_words("RPUSH", key, "{\"ended_ms\":1}", NULL);
+    redis_values_release(&first, 1);
+    publish_held("1");
+    publish_held("2");
+    go();
+    assert_true(fake_await_done(t.partition, 2));
+    publish_held("3");
+    assert_true(fake_await_done(t.partition, 3));
+    stop_lane(LANE_NO_STARTS);
+    int64_t until_ms = now_ms() + PATIENCE_MS;
+    struct redis_value last = ask_words("LINDEX", key, "-1", NULL);
+    while (!strstr(last.text, "\"round\":3") && now_ms() < until_ms) {
+        redis_values_release(&last, 1);
+        last = ask_words("LINDEX", key, "-1", NULL);
+    }
+    struct json_object *doc = parse(&last);
+    redis_values_release(&last, 1);
+    assert_int_equal(json_object_get_int(json_at(doc, "/units/0/round")), 3);
+    struct redis_value chapters = ask_words("LRANGE", key, "0", "-1");
+    assert_int_equal(chapters.count, 2);
+    assert_string_equal(chapters.items[0].text, "{\"ended_ms\":1}");
+    assert_true(json_object_get_boolean(json_at(doc, "/units/0/held")));
+    json_free(doc);
+    redis_values_release(&chapters, 1);
+    assert_int_equal(count_keys("sluice:ops:{g}:recent"), 0); /* that was shown before */
     end_with_history();
 }
 

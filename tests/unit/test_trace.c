@@ -81,6 +81,35 @@ static void trace__says_how_it_stands_with_each_target(void **state)
     json_free(story);
 }
 
+static void trace__says_what_is_held(void **state)
+{
+    (void)state;
+    struct json_object *story =
+        story_of("[{\"units\":[{\"target\":\"a\",\"verdict\":\"deferred\",\"held\":true,"
+                 "\"reason\":\"hibernating\",\"attempts\":0}]}]");
+    struct json_object *steps = json_at(story, "/steps");
+    size_t last = json_object_array_length(steps) - 1;
+    struct json_object *step = json_object_array_get_idx(steps, last);
+    assert_string_equal(json_string_at(step, "/what", NULL), "held");
+    assert_string_equal(json_string_at(step, "/text", NULL), "hibernating");
+    assert_string_equal(json_string_at(story, "/units/0/verdict", NULL), "deferred");
+    assert_true(json_object_get_boolean(json_at(story, "/units/0/held")));
+    json_free(story);
+}
+
+static void trace__what_is_called_at_last_is_held_no_more(void **state)
+{
+    (void)state;
+    struct json_object *story =
+        story_of("[{\"units\":[{\"target\":\"a\",\"verdict\":\"deferred\","
+                 "\"held\":true,\"reason\":\"hibernating\",\"attempts\":0}]},"
+                 "{\"units\":[{\"target\":\"a\",\"verdict\":\"triggered\","
+                 "\"attempts\":1}]}]");
+    assert_string_equal(json_string_at(story, "/units/0/verdict", NULL), "triggered");
+    assert_null(json_at(story, "/units/0/held"));
+    json_free(story);
+}
+
 static void trace__a_duplicate_does_not_undo_a_trigger(void **state)
 {
     (void)state;
