@@ -26,7 +26,8 @@ struct plans; /* the present plan of a process, and its lock */
 struct downstream {
     struct http_pool *pool;
     struct breaker breaker;       /* own lock */
-    struct room room;             /* own lock; as wide as half of in_flight */
+    struct room room;             /* own lock; as wide as the target's concurrency, at
+                                     most half of in_flight */
     atomic_llong silent_until_ms; /* what a Retry-After of this process asked for */
     atomic_bool paused;           /* an operator wants no calls */
     bool public_only;

@@ -28,11 +28,19 @@ struct plans {
 
 /* --- what plans share --- */
 
+/* No target may hold more than half of all calls, whatever it says itself. */
+static int width_of(const struct fleet *f, const struct config_target *target)
+{
+    int most = f->config->in_flight > 1 ? f->config->in_flight / 2 : 1;
+    int asked = target->concurrency;
+    return asked > 0 && asked < most ? asked : most;
+}
+
 static struct downstream *downstream_new(const struct fleet *f,
                                          const struct config_target *target)
 {
     struct downstream *d = mem_zalloc(sizeof *d);
-    int width = f->config->in_flight > 1 ? f->config->in_flight / 2 : 1;
+    int width = width_of(f, target);
     d->pool = http_pool_new(f->http, target->name, width, target->public_only);
     d->public_only = target->public_only;
     room_init(&d->room, width);
@@ -73,6 +81,11 @@ static struct downstream *share_downstream(const struct plan *plan,
     const struct fleet *f = plan->plans->fleet;
     if (!was || was->downstream->public_only != target->public_only) {
         return downstream_new(f, target);
+    }
+    if (was->downstream->room.width != width_of(f, target)) {
+        struct downstream *d = downstream_new(f, target);
+        atomic_store(&d->silent_until_ms, atomic_load(&was->downstream->silent_until_ms));
+        return d; /* calls that are out end in the room they are in */
     }
     if (!config_same(old->config, plan->config, "targets.*.url", target->name)) {
         forget(was->downstream);

@@ -85,6 +85,45 @@ static void plan__another_address_range_is_another_downstream(void **state)
     end();
 }
 
+static void plan__a_target_says_how_many_calls_it_takes(void **state)
+{
+    (void)state;
+    begin("    concurrency: 3\n", "ci", true);
+    assert_int_equal(target_at(0)->downstream->room.width, 3);
+    struct downstream *before = target_at(0)->downstream;
+    struct plan *old = plan_take(t.fleet.plans);
+    atomic_store(&before->silent_until_ms, 12345);
+    change_config("    concurrency: 4\n");
+    assert_ptr_not_equal(target_at(0)->downstream, before);
+    assert_int_equal(target_at(0)->downstream->room.width, 4);
+    assert_int_equal(atomic_load(&target_at(0)->downstream->silent_until_ms), 12345);
+    plan_put(old);
+    change_config("    concurrency: 16\n"); /* of sixteen in flight */
+    assert_int_equal(target_at(0)->downstream->room.width, 8);
+    end();
+}
+
+static void plan__no_more_calls_are_out_than_a_target_takes(void **state)
+{
+    (void)state;
+    begin("    concurrency: 2\n    order: none\n", "ci", true);
+    hold_calls(0, "/a/x");
+    for (int i = 0; i < 5; i++) {
+        static const char *const events[] = {EVENT("1", "x", "c"), EVENT("2", "x", "c"),
+                                             EVENT("3", "x", "c"), EVENT("4", "x", "c"),
+                                             EVENT("5", "x", "c")};
+        fake_publish(t.partition, NULL, events[i], NULL);
+    }
+    go();
+    assert_true(await_calls(2));
+    await_wait(LANE_TARGET);
+    assert_int_equal(http_running(t.fleet.http), 2);
+    release_calls();
+    assert_true(fake_await_done(t.partition, 5));
+    assert_int_equal(count_units("a", VERDICT_TRIGGERED), 5);
+    end();
+}
+
 static void plan__limits_that_did_not_change_go_on(void **state)
 {
     (void)state;
