@@ -17,6 +17,7 @@
 #include "fleet/ledger.h"
 #include "fleet/tries.h"
 #include "target/attempt.h"
+#include "target/kind.h"
 #include "target/target.h"
 #include "wire/http.h"
 #include "wire/kafka.h"
@@ -108,6 +109,8 @@ struct unit {
     bool recalled;
     bool aborted;
 
+    char *follow;          /* owned; what is asked later to see how the run goes that it
+                              started; NULL: nothing, at most KIND_FOLLOW_MAX */
     struct gate_ask *ask;  /* owned; NULL: never asked */
     int64_t open_until_ms; /* its gate need not be asked before; 0: it must */
     enum verdict ends_as;  /* of UNIT_RECORDING, and why; borrowed from the unit or

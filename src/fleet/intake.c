@@ -404,6 +404,7 @@ void intake_close(struct batch_of_events *batch)
             target_request_release(&batch->units[i].request);
         }
         free(batch->units[i].ask);
+        free(batch->units[i].follow);
     }
     for (size_t i = 0; i < batch->event_count; i++) {
         struct batch_event *be = &batch->events[i];

@@ -9,14 +9,23 @@ enum {
         48 << 10, /* a transfer's buffers in libcurl and what is kept of an answer */
 };
 
+/* Of one unit, with what it may own besides. */
+static uint64_t unit_bytes(const struct config_target *target)
+{
+    uint64_t ask = gate_is_on(target) ? sizeof(struct gate_ask) : 0;
+    uint64_t follow = target_kind(target->target)->follow ? KIND_FOLLOW_MAX : 0;
+    return sizeof(struct unit) + ask + follow;
+}
+
 uint64_t memory_bound(const struct config *c, int partitions)
 {
     uint64_t count = (uint64_t)partitions;
     uint64_t share = c->kafka.prefetch_bytes / (count ? count : 1);
     share = share < SHARE_MIN_BYTES ? SHARE_MIN_BYTES : share;
-    uint64_t units = (uint64_t)c->batch.size * c->target_count;
-    uint64_t lane =
-        LANE_STACK_BYTES + 4u * LANE_BATCH_BYTES + units * sizeof(struct unit);
+    uint64_t lane = LANE_STACK_BYTES + 4u * LANE_BATCH_BYTES;
+    for (size_t i = 0; i < c->target_count; i++) {
+        lane += (uint64_t)c->batch.size * unit_bytes(&c->targets[i]);
+    }
     return BASE_BYTES + count * (share + SHARE_MIN_BYTES + lane) +
            (uint64_t)c->in_flight * CALL_BYTES + FLEET_PRODUCER_BYTES;
 }

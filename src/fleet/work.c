@@ -78,6 +78,11 @@ static void keep_silent(struct work *w, struct fleet_target *target, int64_t ms,
     }
 }
 
+static int64_t later(int64_t a_ms, int64_t b_ms)
+{
+    return a_ms > b_ms ? a_ms : b_ms;
+}
+
 /* A transient failure: another try in this batch while the patience lasts, else the retry
  * topics. */
 static void retry_or_defer(struct work *w, struct unit *unit, int64_t now)
@@ -86,20 +91,17 @@ static void retry_or_defer(struct work *w, struct unit *unit, int64_t now)
     const struct attempt_result *result = &unit->result;
     metric_inc(
         metrics_series(w->fleet->retries, config->name, result->reason, NULL, NULL));
-    if (result->retry_after_ms > 0) {
-        keep_silent(w, unit->target, result->retry_after_ms, now);
-    }
     if (unit->hold_until_ms == 0) {
         unit->hold_until_ms = now + config->retry_hold_ms;
     }
+    int64_t asked_ms = later(result->retry_after_ms, result->wait_ms);
     int64_t delay_ms =
         attempt_backoff_ms(unit->tries, config->backoff_min_ms, config->backoff_max_ms,
-                           result->retry_after_ms, crypto_random_u64());
+                           asked_ms, crypto_random_u64());
     bool patient = unit->round == 0 && now + delay_ms < unit->hold_until_ms;
     if (!patient || breaker_is_open(&unit->target->downstream->breaker, now)) {
-        work_call_log(unit, "retry topic",
-                      result->retry_after_ms > 0 ? result->retry_after_ms : 0);
-        unit_defer(unit, result->reason, result->retry_after_ms);
+        work_call_log(unit, "retry topic", later(asked_ms, 0));
+        unit_defer(unit, result->reason, asked_ms);
         return;
     }
     work_call_log(unit, "retry", delay_ms);
@@ -122,8 +124,14 @@ static void came_back(struct work *w, struct unit *unit)
     }
     unit->has_slot = false;
     work_call_drop(unit);
-    snprintf(unit->detail, sizeof unit->detail, "%s", unit->call.error);
-    if (result->class == ATTEMPT_PERMANENT) {
+    snprintf(unit->detail, sizeof unit->detail, "%s",
+             result->detail[0] ? result->detail : unit->call.error);
+    if (result->retry_after_ms > 0) {
+        keep_silent(w, unit->target, result->retry_after_ms, now);
+    }
+    if (result->class == ATTEMPT_HELD) {
+        unit_hold(unit, result->reason, later(result->retry_after_ms, result->wait_ms));
+    } else if (result->class == ATTEMPT_PERMANENT) {
         work_call_log(unit, "dead letter", 0);
         unit_end(unit, VERDICT_DEAD, result->reason);
     } else if (result->class == ATTEMPT_UNCERTAIN &&

@@ -1,6 +1,7 @@
 #include "fleet/work_call.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -123,6 +124,29 @@ static void count_call(const struct fleet *fleet, const struct unit *unit)
     }
 }
 
+static bool is_done(const struct attempt_result *result)
+{
+    return result->class == ATTEMPT_DONE || result->class == ATTEMPT_ALREADY;
+}
+
+/* Now, or by an attempt before whose answer never came, or that was another's. */
+static void done(const struct fleet *fleet, struct unit *unit)
+{
+    struct str path;
+    str_init(&path);
+    if (target_follow(unit->target->config->target, &unit->call, &path) == 0) {
+        free(unit->follow);
+        unit->follow = str_take(&path);
+    }
+    str_release(&path);
+    if (unit->result.class == ATTEMPT_DONE) {
+        work_call_record(fleet, unit, VERDICT_TRIGGERED, "", unit->call.status);
+        return;
+    }
+    snprintf(unit->detail, sizeof unit->detail, "%s", unit->result.detail);
+    work_call_record(fleet, unit, VERDICT_DUPLICATE, "already-there", unit->call.status);
+}
+
 /* http loop. */
 static void ended(struct http_call *call)
 {
@@ -131,14 +155,15 @@ static void ended(struct http_call *call)
     const struct fleet *fleet = unit->lane->fleet;
     bool sent = call->started_ms > 0;
     room_freed(&target->downstream->room, sent ? call->ended_ms - call->started_ms : -1);
-    attempt_classify(call, target->config->retry_after_cap_ms, &unit->result);
+    target_classify(target->config->target, call, target->config->retry_after_cap_ms,
+                    &unit->result);
     if (unit->result.class == ATTEMPT_AGAIN) {
         breaker_unused(&target->downstream->breaker);
         lane_post(unit->lane, unit);
         return;
     }
     unit->attempts++;
-    unit->tries++;
+    unit->tries += unit->result.class != ATTEMPT_HELD;
     keep_try(unit);
     count_call(fleet, unit);
     if (breaker_report(&target->downstream->breaker, attempt_is_sick(&unit->result, call),
@@ -146,8 +171,8 @@ static void ended(struct http_call *call)
         LOG(LOG_WARN, "target left alone for a while", LS("target", target->config->name),
             LS("reason", unit->result.reason), LEND);
     }
-    if (unit->result.class == ATTEMPT_DONE) {
-        work_call_record(fleet, unit, VERDICT_TRIGGERED, "", call->status);
+    if (is_done(&unit->result)) {
+        done(fleet, unit);
     } else {
         lane_post(unit->lane, unit);
     }

@@ -86,6 +86,11 @@ static void add_unit(struct str *out, const struct unit *unit)
     if (unit->held) {
         str_add(out, ",\"held\":true");
     }
+    if (unit->follow) { /* whole: a path that is cut leads nowhere */
+        str_add(out, ",\"follow\":\"");
+        str_add_json(out, unit->follow, strlen(unit->follow));
+        str_addc(out, '"');
+    }
     str_add(out, ",\"tries\":[");
     for (size_t i = 0; i < tries_kept(&unit->story); i++) {
         const struct try_kept *t = &unit->story.kept[i];

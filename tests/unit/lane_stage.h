@@ -24,8 +24,9 @@ struct script {
     const char *path;
     int statuses[8];
     int count;
-    bool hang; /* the first call never gets an answer */
-    bool hold; /* calls are answered by release_calls */
+    const char *body; /* of all its answers; NULL: "{}" */
+    bool hang;        /* the first call never gets an answer */
+    bool hold;        /* calls are answered by release_calls */
 };
 
 static struct {
@@ -53,6 +54,9 @@ static struct {
 /* How many calls the wire takes, set before begin; 0: as many as in_flight. */
 static int wire_width;
 
+/* The path of target a, set before begin; NULL: "/a/${event.app}". */
+static const char *target_path;
+
 /* --- the target --- */
 
 static struct script *script_for(const char *path)
@@ -71,6 +75,7 @@ static void serve(void *arg, struct httpd_request *request)
     int status = 202;
     bool hang = false;
     bool hold = false;
+    const char *body = "{}";
     const char *key = httpd_header(request, "idempotency-key");
     MUST(pthread_mutex_lock(&t.mu));
     struct script *script = script_for(httpd_path(request));
@@ -83,6 +88,7 @@ static void serve(void *arg, struct httpd_request *request)
         t.held[t.held_count++] = request;
     } else if (script && script->count > 0) {
         status = script->statuses[0];
+        body = script->body ? script->body : body;
         if (script->count > 1) {
             memmove(script->statuses, script->statuses + 1,
                     sizeof script->statuses - sizeof(int));
@@ -97,7 +103,7 @@ static void serve(void *arg, struct httpd_request *request)
     if (hang) {
         httpd_hang(request);
     } else if (!hold) {
-        httpd_reply(request, status, NULL, "{}", 2);
+        httpd_reply(request, status, NULL, body, strlen(body));
     }
 }
 
@@ -133,6 +139,15 @@ static inline void answer(size_t i, const char *path, int count, ...)
     }
     MUST(pthread_mutex_unlock(&t.mu));
     va_end(args);
+}
+
+/* The same once, with a body. */
+static inline void answer_with(size_t i, const char *path, int status, const char *body)
+{
+    answer(i, path, 1, status);
+    MUST(pthread_mutex_lock(&t.mu));
+    t.scripts[i].body = body;
+    MUST(pthread_mutex_unlock(&t.mu));
 }
 
 static inline size_t calls(void)
@@ -181,15 +196,16 @@ static struct config *make_config(const char *extra)
             "batch: {size: 5, age: 20ms}\n"
             "targets:\n"
             "  a:\n"
-            "    url: \"http://127.0.0.1:%d/a/${event.app}\"\n"
+            "    url: \"http://127.0.0.1:%d%s\"\n"
             "%s%s%s",
             t.redis_server.url, httpd_port(t.target),
+            target_path ? target_path : "/a/${event.app}",
             strstr(extra, "timeout:") ? "" : "    timeout: 2s\n", extra,
             strstr(extra, "in_flight:") ? "" : "in_flight: 16\n");
     close(fd);
     struct config *config = config_load(path, NULL, 0, no_environment, &report);
     unlink(path);
-    for (size_t i = 0; i < report.errors; i++) {
+    for (size_t i = 0; report.errors > 0 && i < report.count; i++) {
         print_error("%s %s\n", report.items[i].where, report.items[i].text);
     }
     config_report_release(&report);
@@ -373,6 +389,7 @@ static inline struct fleet_target *target_at(size_t i)
 static void end(void)
 {
     wire_width = 0;
+    target_path = NULL;
     if (t.lane) {
         stop_lane(LANE_NO_STARTS);
     }

@@ -94,6 +94,28 @@ static void history__tells_what_became_of_each_try(void **state)
     end_with_history();
 }
 
+/* Whole, for one that is cut leads nowhere. */
+static void history__keeps_how_to_follow_a_run(void **state)
+{
+    static char path[320] = "/";
+    (void)state;
+    memset(path + 1, 'p', 300);
+    snprintf(path + 301, sizeof path - 301, "/sync");
+    target_path = path;
+    begin_with_history("    kind: argocd\n");
+    fake_publish(t.partition, "k", EVENT("1", "x", "c1"), NULL);
+    go();
+    assert_true(fake_await_done(t.partition, 1));
+    stop_lane(LANE_NO_STARTS);
+    struct redis_value chapters =
+        ask_until_count(1, "LRANGE", "sluice:ops:{g}:events:1", "0", "-1");
+    struct json_object *doc = parse(&chapters.items[0]);
+    assert_int_equal(strlen(json_string_at(doc, "/units/0/follow", NULL)), 301);
+    json_free(doc);
+    redis_values_release(&chapters, 1);
+    end_with_history();
+}
+
 static void history__shows_each_delivery_once(void **state)
 {
     (void)state;

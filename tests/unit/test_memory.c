@@ -1,0 +1,41 @@
+/* The memory a worker may need at worst counts what its units may own. */
+#include "config_fixture.h"
+
+#include "fleet/gate.h"
+#include "fleet/memory.h"
+#include "target/kind.h"
+
+enum { PARTITIONS = 3, BATCH = 5 };
+
+static uint64_t bound_of(const char *text)
+{
+    struct config *config = load_good(text);
+    uint64_t bound = memory_bound(config, PARTITIONS);
+    done(config);
+    return bound;
+}
+
+static void memory__counts_the_question_of_a_gate(void **state)
+{
+    (void)state;
+    uint64_t more =
+        bound_of(TARGET "    gate: {hibernating: hold, namespace: n, cluster: c}\n"
+                        "clusters: {c: {kubeconfig: none.yaml}}\n") -
+        bound_of(TARGET);
+    assert_int_equal(more, PARTITIONS * BATCH * sizeof(struct gate_ask));
+}
+
+static void memory__counts_how_a_run_is_followed(void **state)
+{
+    (void)state;
+    uint64_t more = bound_of(TARGET "    kind: argocd\n") - bound_of(TARGET);
+    assert_int_equal(more, PARTITIONS * BATCH * KIND_FOLLOW_MAX);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#include UNIT_TESTS
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
