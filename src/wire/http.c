@@ -56,7 +56,8 @@ static void wait_for_events(struct http *http)
     struct epoll_event events[EVENTS_MAX];
     int timeout_ms = sleep_ms(http);
     MUST(pthread_mutex_lock(&http->mu));
-    if (http->inbox.first != NULL || http->asks != NULL || http->stopping) {
+    if (http->inbox.first != NULL || http->asks != NULL || http->gone_fresh ||
+        http->stopping) {
         timeout_ms = 0;
     }
     http->asleep = timeout_ms > 0;

@@ -49,6 +49,7 @@ struct http {
     struct http_call *asks; /* linked by ask_next */
     struct http_pool *pools;
     int gone_count;
+    bool gone_fresh; /* one more since the loop looked */
     bool asleep;
     bool stopping;
     bool closed; /* the loop has left; calls end on the thread that submits them */

@@ -105,6 +105,8 @@ void http_pool_free(struct http_pool *pool)
     MUST(pthread_mutex_lock(&http->mu));
     pool->gone = true;
     http->gone_count++;
+    http->gone_fresh = true;
+    http_wake_locked(http); /* its connections are closed now, not some time */
     MUST(pthread_mutex_unlock(&http->mu));
 }
 
@@ -120,6 +122,7 @@ static struct http_pool *take_gone(struct http *http)
 {
     struct http_pool *gone = NULL;
     MUST(pthread_mutex_lock(&http->mu));
+    http->gone_fresh = false;
     struct http_pool **link = &http->pools;
     while (http->gone_count > 0 && *link != NULL) {
         struct http_pool *pool = *link;
