@@ -20,6 +20,7 @@ WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototyp
         -Wformat=2 -Wundef -Wvla -fno-common $(if $(filter 1,$(WERROR)),-Werror)
 HARDEN := -fstack-protector-strong -fPIE $(if $(SAN),,-D_FORTIFY_SOURCE=2)
 comma := ,
+space := $(subst ,, )
 SANFLAGS := $(if $(filter asan,$(SAN)),-fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer) \
             $(if $(filter tsan,$(SAN)),-fsanitize=thread)
 DEPFLAGS = -MMD -MP
@@ -106,17 +107,16 @@ $(BUILD)/gen/%.lua.inc: src/%.lua
 	@mkdir -p $(@D)
 	@sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^/"/' -e 's/$$/\\n"/' $< > $@
 
-# The kinds of targets there are, a line for each file: KIND(argo_events, "argo-events"); and as the words of a choice.
+# The kinds of targets there are, a KIND(argo_events, "argo-events") for each file; and as the words of a choice.
 KINDS := $(basename $(notdir $(sort $(wildcard src/target/kinds/*.c))))
-NEWS = @cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+KIND_ROWS := $(foreach k,$(KINDS),KIND($(subst -,_,$(k)), "$(k)"))
+KIND_CHOICES := "$(subst $(space),|,$(KINDS))"
 $(BUILD)/gen/target/kinds.inc: always
 	@mkdir -p $(@D)
-	@for k in $(KINDS); do echo "KIND($${k//-/_}, \"$$k\")"; done > $@.new
-	$(NEWS)
+	@echo '$(KIND_ROWS)' | cmp -s - $@ || echo '$(KIND_ROWS)' > $@
 $(BUILD)/gen/target/kind_choices.inc: always
 	@mkdir -p $(@D)
-	@words='$(KINDS)'; echo "\"$${words// /|}\"" > $@.new
-	$(NEWS)
+	@echo '$(KIND_CHOICES)' | cmp -s - $@ || echo '$(KIND_CHOICES)' > $@
 
 # A file of the console's page becomes the bytes of a C array, without indentation, blank and
 # comment lines: plain and compressed.
