@@ -4,7 +4,8 @@
  * Objects of one kind in one namespace are read by one LIST where there are enough of
  * them; the same object asked for twice is read once. A LIST that the cluster refuses, or
  * that is too long, becomes single GETs. Each item has its own end; none waits for
- * another. Blocks; any thread.
+ * another. The request for a kind that has to be looked up comes beside those. Blocks;
+ * any thread.
  *
  * Source: kubernetes.io/docs, "Kubernetes API Concepts", section on retrieving large
  * results sets in chunks (limit, continue, 410). */
@@ -31,10 +32,12 @@ struct manifest {
     /* set by the caller, borrowed for the call */
     struct kube *kube;
     const struct kube_ref *ref;
+    const char *ns; /* for a ref that says none of a kind that has one; NULL: that of the
+                       cluster's context, else "default" */
 
     /* out */
     int rc;                  /* 0; -ENOENT (no such object, or kind); else as a call's */
-    int status;              /* of the answer that decided; 0: none */
+    int status;              /* of the answer that decided; 0: none came */
     struct json_object *doc; /* owned when rc is 0: manifests_release */
     struct err err;          /* a sentence unless rc is 0 */
 };

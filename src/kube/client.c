@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/now.h"
 #include "kube/answer.h"
+#include "kube/client_inside.h"
 #include "kube/discovery_ask.h"
 #include "kube/identity.h"
 
@@ -47,7 +48,8 @@ struct sending {
     struct http_call http;
     struct kube *kube;
     struct kube_call *call;
-    struct waiter *waiter; /* NULL: kube_start */
+    void (*ended)(struct sending *s); /* on the loop, at the end */
+    struct waiter *waiter;            /* of kube_do */
     struct str url;
     struct str authorization;
     struct http_header headers[3];
@@ -143,12 +145,12 @@ static void forget(struct sending *s)
 }
 
 static struct sending *prepare(struct kube *kube, struct kube_call *call,
-                               struct waiter *waiter)
+                               void (*ended)(struct sending *s))
 {
     struct sending *s = mem_zalloc(sizeof *s);
     s->kube = kube;
     s->call = call;
-    s->waiter = waiter;
+    s->ended = ended;
     str_init(&s->url);
     str_init(&s->authorization);
     str_init(&s->answer.body);
@@ -233,20 +235,9 @@ static bool comes_again(struct sending *s, int64_t *not_before_ms)
     return call->ctx == NULL || *not_before_ms < ctx_deadline_ms(call->ctx);
 }
 
-/* On the thread of who waits, else on the loop. */
-static void end(struct sending *s)
-{
-    s->answer.cluster = s->kube->name;
-    s->answer.secret = s->authorization.data;
-    s->answer.http = &s->http;
-    answer_read(&s->answer, s->call);
-    forget(s);
-}
-
 static void sent(struct http_call *http)
 {
     struct sending *s = http->arg;
-    struct kube_call *call = s->call;
     int64_t not_before_ms;
     if (comes_again(s, &not_before_ms)) {
         submit(s, not_before_ms);
@@ -257,32 +248,69 @@ static void sent(struct http_call *http)
         str_release(&s->answer.body);
         http_answer_take(http, &s->answer.body);
     }
+    s->call->own = s;
+    s->ended(s);
+}
+
+/* --- the three ways to wait --- */
+
+static void begin(struct kube *kube, struct kube_call *call, struct waiter *waiter,
+                  void (*ended)(struct sending *s))
+{
+    (void)identity_look(&kube->identity, false, 0);
+    struct sending *s = prepare(kube, call, ended);
+    s->waiter = waiter;
+    submit(s, 0);
+}
+
+void kube_read(struct kube_call *call)
+{
+    struct sending *s = call->own;
+    s->answer.cluster = s->kube->name;
+    s->answer.secret = s->authorization.data;
+    s->answer.http = &s->http;
+    answer_read(&s->answer, call);
+    call->own = NULL;
+    forget(s);
+}
+
+static void tell(struct sending *s)
+{
+    s->call->done(s->call);
+}
+
+void kube_start_unread(struct kube *kube, struct kube_call *call)
+{
+    begin(kube, call, NULL, tell);
+}
+
+static void read_and_tell(struct sending *s)
+{
+    struct kube_call *call = s->call;
+    kube_read(call);
+    call->done(call);
+}
+
+void kube_start(struct kube *kube, struct kube_call *call)
+{
+    begin(kube, call, NULL, read_and_tell);
+}
+
+static void wake(struct sending *s)
+{
     struct waiter *waiter = s->waiter;
-    if (waiter == NULL) {
-        end(s);
-        call->done(call);
-        return;
-    }
     MUST(pthread_mutex_lock(&waiter->mu));
     waiter->ended = true;
     MUST(pthread_cond_signal(&waiter->cond));
     MUST(pthread_mutex_unlock(&waiter->mu));
 }
 
-void kube_start(struct kube *kube, struct kube_call *call)
-{
-    (void)identity_look(&kube->identity, false, 0);
-    submit(prepare(kube, call, NULL), 0);
-}
-
 int kube_do(struct kube *kube, struct kube_call *call)
 {
     struct waiter waiter = {.ended = false};
-    (void)identity_look(&kube->identity, false, 0);
     MUST(pthread_mutex_init(&waiter.mu, NULL));
     MUST(pthread_cond_init(&waiter.cond, NULL));
-    struct sending *s = prepare(kube, call, &waiter);
-    submit(s, 0);
+    begin(kube, call, &waiter, wake);
     MUST(pthread_mutex_lock(&waiter.mu));
     while (!waiter.ended) {
         MUST(pthread_cond_wait(&waiter.cond, &waiter.mu));
@@ -290,7 +318,7 @@ int kube_do(struct kube *kube, struct kube_call *call)
     MUST(pthread_mutex_unlock(&waiter.mu));
     MUST(pthread_cond_destroy(&waiter.cond));
     MUST(pthread_mutex_destroy(&waiter.mu));
-    end(s);
+    kube_read(call);
     return call->rc;
 }
 

@@ -189,7 +189,7 @@ static inline void cluster_config(struct cluster *c, const char *user, const cha
     snprintf(text, sizeof text,
              "apiVersion: v1\nkind: Config\ncurrent-context: test\n"
              "clusters: [{name: c, cluster: {server: \"http://127.0.0.1:%d%s\"}}]\n"
-             "contexts: [{name: test, context: {cluster: c, user: u, namespace: home}}]\n"
+             "contexts: [{name: test, context: {cluster: c, user: u, namespace: mine}}]\n"
              "users: [{name: u, user: {%s}}]\n",
              httpd_port(c->server.httpd), tail, user);
     cluster_write(c, "config", text);

@@ -49,7 +49,7 @@ static void kube_client__a_path_before_the_api_stays(void **state)
         cluster_on(c, "*", 200, NULL);
         assert_int_equal(cluster_get(c, "/api/v1/nodes", &call), 0);
         assert_string_equal(c->log[0], "GET /k8s/clusters/c-1/api/v1/nodes [Bearer t]");
-        assert_string_equal(kube_namespace(c->kube), "home");
+        assert_string_equal(kube_namespace(c->kube), "mine");
         kube_call_release(&call);
         cluster_stop(c);
     }
