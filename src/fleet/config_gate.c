@@ -90,6 +90,28 @@ static void note_idle(struct config *config, const char *name)
     }
 }
 
+/* Which cluster is meant, by name. Clusters are built before targets. */
+static void build_cluster(struct config *config, struct config_gate *gate,
+                          const char *name, const struct setting *policy)
+{
+    const struct setting *s =
+        settings_get(config->settings, "targets.*.gate.cluster", name);
+    struct err err = ERR_INIT;
+    const struct config_cluster *cluster =
+        config_cluster_find(config, s != NULL ? s->value->text : NULL, &err);
+    if (cluster == NULL) {
+        settings_note(config->settings, CONFIG_ERROR, CODE_GATE, s != NULL ? s : policy,
+                      NULL, "%s", err.text);
+        return;
+    }
+    if (cluster->is_virtual) {
+        settings_note(config->settings, CONFIG_ERROR, CODE_GATE, s != NULL ? s : policy,
+                      NULL, "cluster \"%s\" is virtual: nobody could ask it",
+                      cluster->name);
+    }
+    gate->cluster = mem_strdup(cluster->name);
+}
+
 void config_build_gate(struct config *config, struct config_target *target)
 {
     struct config_settings *settings = config->settings;
@@ -106,8 +128,7 @@ void config_build_gate(struct config *config, struct config_target *target)
     }
     gate->unknown_send =
         settings_value(settings, "targets.*.gate.unknown", target->name).number == 1;
-    gate->cluster =
-        mem_strdup(settings_text(settings, "targets.*.gate.cluster", target->name));
+    build_cluster(config, gate, target->name, policy);
     gate->ns = build_template(config, "targets.*.gate.namespace", target->name);
     gate->selector = build_template(config, "targets.*.gate.selector", target->name);
     build_kinds(config, gate, target->name);

@@ -3,6 +3,7 @@
 
 #include "event/template.h"
 
+#define CLUSTER    "clusters: {c: {in_cluster: true}}\n"
 #define GATE(more) TARGET "    gate:\n      hibernating: wake\n" more /* 5 lines */
 
 static const struct {
@@ -13,7 +14,18 @@ static const struct {
 } bad[] = {
     {TARGET "    gate: {hibernating: sleep}\n", "4:25", "SL-C05",
      "send, hold, wake, skip"},
-    {TARGET "    gate: {hibernating: hold}\n", "4:25", "SL-C33", "needs gate.namespace"},
+    {TARGET "    gate: {hibernating: hold}\n" CLUSTER, "4:25", "SL-C33",
+     "needs gate.namespace"},
+    {TARGET "    gate: {hibernating: hold, namespace: a}\n", "4:25", "SL-C33",
+     "no cluster is configured"},
+    {TARGET "    gate: {hibernating: hold, namespace: a}\n"
+            "clusters: {a: {in_cluster: true}, b: {virtual: true}}\n",
+     "4:25", "SL-C33", "there are several clusters, name one: a, b"},
+    {TARGET "    gate: {hibernating: hold, namespace: a, cluster: d}\n" CLUSTER, "4:54",
+     "SL-C33", "no cluster \"d\" is configured; there is c"},
+    {TARGET "    gate: {hibernating: hold, namespace: a, cluster: v}\n"
+            "clusters: {v: {virtual: true}}\n",
+     "4:54", "SL-C33", "is virtual"},
     {TARGET "    gate: {namespace: a}\n", "4:23", "SL-C33", "without effect"},
     {TARGET "    gate: {cluster: a}\n", "4:21", "SL-C33", "without effect"},
     {GATE("      namespace: ${secret.x}\n"), "6:18", "SL-C33", "holds a secret"},
@@ -70,7 +82,8 @@ static void config_gate__each_policy_is_read_with_what_it_asks(void **state)
         char text[512];
         snprintf(text, sizeof text,
                  TARGET "    gate: {hibernating: %s, cluster: east, namespace: shop,\n"
-                        "      kinds: [v1/Pod, apps/v1/Deployment], unknown: send}\n",
+                        "      kinds: [v1/Pod, apps/v1/Deployment], unknown: send}\n"
+                        "clusters: {east: {in_cluster: true}, west: {virtual: true}}\n",
                  policies[i].word);
         struct config *config = load_good(text);
         const struct config_gate *gate = &config->targets[0].gate;
@@ -88,8 +101,9 @@ static void config_gate__each_policy_is_read_with_what_it_asks(void **state)
 static void config_gate__what_is_left_out_is_the_usual(void **state)
 {
     (void)state;
-    struct config *config = load_good(GATE("      namespace: ns-${event.env}\n"));
+    struct config *config = load_good(GATE("      namespace: ns-${event.env}\n") CLUSTER);
     const struct config_gate *gate = &config->targets[0].gate;
+    assert_string_equal(gate->cluster, "c");
     assert_int_equal(gate->kind_count, 4);
     assert_string_equal(gate->kinds[3], "argoproj.io/v1alpha1/Rollout");
     assert_false(gate->unknown_send);
