@@ -1,6 +1,6 @@
 /* Do the clusters answer? All of them asked once, at most `width` at a time, each with a
- * deadline of its own, so that one
- * that hangs delays nobody: n clusters take at most timeout x n / width, rounded up.
+ * deadline of its own, so that one that hangs delays nobody: n clusters take at most
+ * timeout x n / width, rounded up.
  *
  * The question is GET /livez, whose answer is "ok" and nothing else; an API server that
  * does not know it is asked for /healthz. Virtual clusters are not dialled. Results are
