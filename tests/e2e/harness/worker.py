@@ -52,3 +52,8 @@ class Worker(Child):
 
     def verdicts(self, verdict):
         return checker.total(self.metrics(), "sluice_units_total", verdict=verdict)
+
+    def held(self, reason):
+        """The targets that have units which began to wait for this."""
+        rows = self.metrics().get("sluice_units_held_total", {})
+        return {dict(labels)["target"] for labels, count in rows.items() if count > 0 and ("reason", reason) in labels}

@@ -1,0 +1,163 @@
+"""Each kind of CD system, called by a fleet as configuration says it, answered as the real one does: what came out of it."""
+import collections
+import json
+import os
+import re
+import urllib.parse
+
+from harness.cd_answers import SCENES, SECRETS
+from harness.cd_client import Cd
+from harness.operator import ask
+from harness.proc import Failure, wait_for
+from harness.registry import scenario
+from harness.stage import event
+
+# What configuration says of each kind beside kind, url and token.
+PATHS = {"argo-workflows": "/api/v1/workflows/ci/submit", "argo-events": "/push",
+         "github-dispatch": "/repos/acme/deploy/dispatches",
+         "github-workflow": "/repos/acme/deploy/actions/workflows/deploy.yml/dispatches",
+         "gitlab": "/api/v4/projects/acme%2F${event.app}/trigger/pipeline",
+         "jenkins": "/job/cd/job/${event.app}/buildWithParameters", "spinnaker": "/webhooks/webhook/sluice",
+         "tekton": "/", "flux": "/hook/" + "0" * 63 + "1",
+         "harness": "/gateway/pipeline/api/webhook/custom/abc/v3?accountIdentifier=a&orgIdentifier=o&projectIdentifier=p"
+                    "&pipelineIdentifier=d&triggerIdentifier=t",
+         "devtron": "/orchestrator/webhook/ext-ci/7", "standard-webhooks": "/hook"}
+BODIES = {"argo-workflows": {"resourceKind": "WorkflowTemplate", "resourceName": "deploy",
+                             "submitOptions": {"parameters": ["commit=${event.commit}"]}},
+          "jenkins": {"APP": "${event.app}", "NOTE": "a=b & c=d"}}
+
+End = collections.namedtuple("End", "verdict reason calls", defaults=("", 1))
+DEAD = "dead"
+# How each scene of cd_answers.py ends. argocd-window is another scenario: it waits a minute.
+ENDS = {
+    "argocd-ok": End("triggered"), "argocd-busy": End("triggered", calls=3), "argocd-rbac": End(DEAD, "http_403"),
+    "argocd-deleting": End(DEAD, "deleting"),
+    "workflows-ok": End("triggered"), "workflows-already": End("duplicate", "already-there"),
+    "events-ok": End("triggered"),
+    "dispatch-ok": End("triggered"), "dispatch-rate": End("triggered", calls=2),
+    "dispatch-secondary": End("triggered", calls=2), "dispatch-denied": End(DEAD, "http_403"),
+    "workflow-ok": End("triggered"), "workflow-none": End(DEAD, "http_422"),
+    "gitlab-ok": End("triggered"),
+    "jenkins-ok": End("triggered"), "jenkins-refused": End(DEAD, "nothing-started"),
+    "jenkins-disabled": End(DEAD, "not-buildable"),
+    "gwt-ok": End("triggered"), "gwt-filtered": End(DEAD, "nothing-started"),
+    "spinnaker-ok": End("triggered"), "spinnaker-nothing": End(DEAD, "nothing-started"),
+    "tekton-ok": End("triggered"), "flux-ok": End("triggered"), "flux-suspended": End("triggered", calls=2),
+    "harness-ok": End("triggered"), "devtron-ok": End("triggered"),
+    "webhook-ok": End("triggered"), "webhook-gone": End(DEAD, "gone"),
+}
+
+
+def target(cd, scene):
+    """As little as configuration must say."""
+    kind = SCENES[scene][0]
+    said = {"kind": kind, "url": cd.url(scene) + PATHS.get(kind, "")}
+    if kind in ("flux", "standard-webhooks"):
+        said["sign_secret"] = kind
+    elif kind in SECRETS:
+        said["token"] = kind
+    return {**said, "body": BODIES[kind]} if kind in BODIES else said
+
+
+def set_up(stage, scenes, **changes):
+    """A fleet of one that calls these, and knows nothing else."""
+    cd = stage.also(Cd(os.path.join(stage.folder, "cd"), *scenes))
+    for kind, secret in SECRETS.items():
+        with open(os.path.join(stage.folder, f"secret-{kind}"), "w", encoding="ascii") as f:
+            f.write(secret)
+    retry = {"retry": {"hold": "2s", "backoff": "1ms..1ms"}}
+    stage.set_up(partitions=1, targets=(), changes={
+        "secrets": {k: {"file": os.path.join(stage.folder, f"secret-{k}")} for k in SECRETS},
+        "targets": {scene: {**target(cd, scene), **retry} for scene in scenes}, **changes})
+    stage.fleet(1)
+    return cd
+
+
+def ended(stage):
+    """The units of e-00000 that are at their end."""
+    try:
+        units = json.loads(ask(stage, "trace", "--json", "e-00000")[0])["units"]
+    except Failure:
+        return {}  # nothing is told yet
+    return {u["target"]: u for u in units if u["verdict"] not in ("", "none", "deferred")}
+
+
+def read_requests(stage, cd):
+    """What the stand-ins themselves do not look at."""
+    for r in cd.requests():
+        stage.demand(not r["refused"], f"{r['scene']} refuses {r['method']} {r['path']}: {r['headers']} {r['body'][:300]}")
+        secret = SECRETS[SCENES[r["scene"]][0]]
+        stage.demand(secret not in r["path"] + json.dumps(r["query"]), f"{r['scene']}: a secret is in the address")
+    by_scene = {r["scene"]: r for r in cd.requests()}
+    keys = {s: f"{s}/e-00000" for s in by_scene}
+    body = {s: r["body"] for s, r in by_scene.items()}
+    stage.demand(keys["argocd-ok"] in body["argocd-ok"], f"Argo CD's infos have no key: {body['argocd-ok']}")
+    name = json.loads(body["workflows-ok"])["submitOptions"]["name"]
+    stage.demand(re.fullmatch(r"sluice-[0-9a-f]{32}", name), f"the workflow is called {name}")
+    form = dict(urllib.parse.parse_qsl(body["jenkins-ok"]))
+    stage.demand(form == {"APP": "app-1", "NOTE": "a=b & c=d", "SLUICE_KEY": keys["jenkins-ok"]}, f"Jenkins' form: {form}")
+    for scene in ("jenkins-ok", "gitlab-ok", "dispatch-ok"):
+        stage.demand("e-00000" in body[scene], f"{scene} is told no key: {body[scene]}")
+    for scene, r in by_scene.items():
+        stage.demand(r["headers"].get("idempotency-key") == keys[scene], f"{scene}: {r['headers']}")
+
+
+@scenario(brokers=("mock",), timeout_s=120)
+def every_answer(stage):
+    """One event, a target for each kind and mood: each ends as its system's answer says, with its reason."""
+    cd = set_up(stage, list(ENDS))
+    stage.publish([event(0, app="app-1", branch="main")])
+    cd.ask("/wait", {"calls": len(ENDS)})
+    wait_for(lambda: len(ended(stage)) == len(ENDS), 60, "each unit to end", 0.3, alive=stage.alive())
+    stage.wait_drained()
+    calls = collections.Counter(r["scene"] for r in cd.requests())
+    read_requests(stage, cd)
+    found = {s: End(u["verdict"], u.get("reason", ""), calls[s]) for s, u in ended(stage).items()}
+    wrong = [f"{s}: {tuple(found[s])}, not {tuple(e)}" for s, e in ENDS.items() if found[s] != e]
+    stage.demand(not wrong, "; ".join(wrong))
+    dead = stage.dead()
+    stage.demand(sorted(dead) == sorted(f"{s}/e-00000" for s, e in ENDS.items() if e.verdict == DEAD), f"dead: {sorted(dead)}")
+    for scene, end in ENDS.items():
+        if end.verdict == DEAD:
+            said = dead[f"{scene}/e-00000"]["headers"].get("sluice-reason")
+            stage.demand(said == end.reason, f"{scene} died of {said}, not {end.reason}")
+    counted = {v: stage.workers["w1"].verdicts(v) for v in ("triggered", "duplicate", DEAD)}
+    wanted = collections.Counter(e.verdict for e in ENDS.values())
+    stage.demand(counted == dict(wanted), f"counted: {counted}, not {dict(wanted)}")
+    for secret in SECRETS.values():
+        stage.demand(secret not in stage.workers["w1"].log(), "a secret is in the log")
+    stage.stop_all()
+
+
+@scenario(brokers=("mock",), timeout_s=120)
+def sent_again_after_a_loss(stage):
+    """Redis forgets everything and the event comes again: the deterministic name makes Argo Workflows say it was there."""
+    cd = set_up(stage, ["workflows-ok"])
+    stage.publish([event(0)])
+    cd.wait("workflows-ok", 1)
+    stage.wait_drained()
+    cd.answers(**{"workflows-ok": [[409, {}, {"code": 6, "message": 'workflows.argoproj.io "x" already exists'}]]})
+    stage.redis.ask("FLUSHALL")
+    stage.publish([event(0)])
+    cd.wait("workflows-ok", 2)
+    stage.wait_drained()
+    names = {json.loads(r["body"])["submitOptions"]["name"] for r in cd.requests()}
+    stage.demand(len(names) == 1, f"two names for one trigger: {names}")
+    stage.demand(ended(stage)["workflows-ok"]["reason"] == "already-there", f"ended: {ended(stage)}")
+    stage.demand(not stage.dead(), f"dead: {stage.dead()}")
+    stage.stop_all()
+
+
+@scenario(brokers=("mock",), timeout_s=60)
+def a_sync_window_is_waited_for(stage):
+    """Argo CD's window is closed, in the words of two versions: held, and said why; no try is used up, nothing dies."""
+    scenes = ["argocd-window", "argocd-window-old"]
+    cd = set_up(stage, scenes)
+    stage.publish([event(0)])
+
+    wait_for(lambda: stage.workers["w1"].held("sync-window") == set(scenes), 20, "the units to be held", 0.1,
+             alive=stage.alive())
+    told = ask(stage, "trace", "e-00000")[0]
+    stage.demand("sync-window" in told and "blocked by sync window" in told, f"the trace says {told}")
+    stage.demand(len(cd.requests()) == 2 and not stage.dead(), f"{len(cd.requests())} calls, dead: {stage.dead()}")
+    stage.stop_all()
