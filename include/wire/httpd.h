@@ -1,9 +1,10 @@
 /* A small HTTP/1.1 server on its own thread: the one door to libmicrohttpd (epoll).
  *
  * For the admin port and for mock-cd. Bounded: connections, header and body bytes, idle
- * time. A handler answers at once or later, from any thread. Bodies are read whole before
- * the handler runs; forms are never parsed (libmicrohttpd's form parser had
- * CVE-2023-27371). */
+ * time. A URL of 8 KiB with some hundred query values fits beside the usual headers; what
+ * does not fit gets 414 or 431. A handler answers at once or later, from any thread.
+ * Bodies are read whole before the handler runs; forms are never parsed (libmicrohttpd's
+ * form parser had CVE-2023-27371). */
 #ifndef WIRE_HTTPD_H
 #define WIRE_HTTPD_H
 
@@ -31,8 +32,8 @@ struct httpd_options {
     /* On a loop thread; must not block. Decides now or leaves it to any thread. */
     void (*handle)(void *arg, struct httpd_request *request);
     /* The peer left (or shut down its sending side) or the server stops before the
-     * decision, which is still due and then has no effect. On a thread of its own; may
-     * be NULL. */
+     * decision, which is still due and then has no effect. At once: nobody polls. On a
+     * thread of its own; may be NULL. */
     void (*aborted)(void *arg, struct httpd_request *request);
     void *arg;
 };

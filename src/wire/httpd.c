@@ -30,7 +30,9 @@
 #include "wire/httpd_watch.h"
 
 enum {
-    HEAD_BYTES_MAX = 32 * 1024,   /* request line, headers and libmicrohttpd's buffers */
+    HEAD_BYTES_MAX =
+        64 * 1024, /* of libmicrohttpd, a request: its head, 60 bytes more for
+                      each header and query value, and what it reads into */
     DRAIN_BYTES_MAX = 256 * 1024, /* read away past body_max, so that a 413 is seen */
     STACK_BYTES = 512 * 1024,
     POLL_CONNECTIONS_MAX = 256,

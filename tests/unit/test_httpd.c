@@ -117,7 +117,63 @@ static void httpd__keeps_an_encoded_nul_encoded(void **state)
     server_stop(&s);
 }
 
+static void read_refs(struct server *s, struct httpd_request *r)
+{
+    const char *ref = NULL;
+    for (size_t i = 0; (ref = httpd_query_nth(r, "ref", i)) != NULL; i++) {
+        str_addf(&s->seen, "[%s]", ref);
+    }
+    assert_null(httpd_query_nth(r, "none", 0));
+    httpd_reply(r, 200, NULL, NULL, 0);
+}
+
+static void httpd__shows_each_value_of_a_repeated_name(void **state)
+{
+    (void)state;
+    struct server s;
+    server_start(&s, read_refs);
+    free(ask(httpd_port(s.httpd),
+             "GET /?ref=a%2Fb&x=1&ref=&Ref=no&ref&ref=a%2Fb&none1=2 HTTP/1.1\r\n"
+             "Host: h\r\n\r\n",
+             "\r\n\r\n"));
+    assert_string_equal(s.seen.data, "[a/b][][][a/b]");
+    server_stop(&s);
+}
+
 /* --- bounds --- */
+
+/* As many as fit, with headers as a browser sends them. */
+static void httpd__takes_a_url_of_8_kib(void **state)
+{
+    enum { URL_BYTES = 8192 };
+    (void)state;
+    struct server s;
+    struct str url;
+    struct str expected;
+    server_start(&s, read_refs);
+    str_init(&url);
+    str_init(&expected);
+    str_add(&url, "/api?a=b");
+    for (int i = 0; url.len < URL_BYTES; i++) {
+        str_addf(&url, "&ref=v1%%2FService%%2Fns-%d", i);
+        str_addf(&expected, "[v1/Service/ns-%d]", i);
+    }
+    struct str request;
+    str_init(&request);
+    str_addf(&request, "GET %s HTTP/1.1\r\nHost: h\r\nCookie: ", url.data);
+    for (int i = 0; i < 400; i++) {
+        str_add(&request, "0123456789");
+    }
+    str_add(&request, "\r\n\r\n");
+    char *answer = ask(httpd_port(s.httpd), request.data, "\r\n\r\n");
+    assert_has(answer, "HTTP/1.1 200 ");
+    assert_string_equal(s.seen.data, expected.data);
+    free(answer);
+    str_release(&request);
+    str_release(&expected);
+    str_release(&url);
+    server_stop(&s);
+}
 
 static void httpd__takes_a_body_of_the_greatest_size(void **state)
 {
