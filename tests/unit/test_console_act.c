@@ -65,10 +65,15 @@ static void begin(void)
     assert_non_null(console.httpd);
 }
 
-static void end(void)
+/* What runs has run to its end afterwards. */
+static void stop_console(void)
 {
     server_stop(&console);
     jobs_stop(api.jobs);
+}
+
+static void end(void)
+{
     guard_free(guard);
     redis_stop(client, now_ms() + PATIENCE_MS);
     redis_server_stop(&redis);
@@ -122,6 +127,7 @@ static void console_act__is_finished_although_its_reader_left(void **state)
     await_acts("\"consumers\":1,\"obeyed\":0");
     ask_redis(client, "HSET sluice:ops:{sluice}:control seen:c-1 1");
     await_acts("\"consumers\":1,\"obeyed\":1");
+    stop_console();
     end();
 }
 
@@ -191,6 +197,7 @@ static void console_act__is_not_begun_when_its_reader_left_before(void **state)
         close(fds[i]);
     }
     await_acts("\"acts\":[]");
+    stop_console();
     assert_int_equal(
         ask_redis(client, "HEXISTS sluice:ops:{sluice}:control pause:t").integer, 0);
     end();
