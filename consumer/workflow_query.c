@@ -121,6 +121,9 @@ static void put_says(struct workflow_query *q, const char *text)
            ((unsigned char)plain.data[len] & 0xC0) == 0x80) {
         len--;
     }
+    while (len > 0 && plain.data[len - 1] == ' ') {
+        len--;
+    }
     memcpy(q->says, plain.data, len);
     q->says[len] = '\0';
     str_release(&plain);
