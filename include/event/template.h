@@ -12,6 +12,7 @@ enum template_escape {
     TEMPLATE_PLAIN,   /* as is */
     TEMPLATE_PERCENT, /* each value percent-encoded: paths and queries */
     TEMPLATE_HEADER,  /* values with control characters are refused */
+    TEMPLATE_FORM,    /* all of it percent-encoded: a form's values */
     TEMPLATE_JSON,    /* all of it as the inside of a JSON string: bodies' leaves */
 };
 

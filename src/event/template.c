@@ -260,6 +260,7 @@ static int put_value(struct filling *f, const struct part *part, const char *val
         str_put(f->out, value, len);
         return 0;
     case TEMPLATE_PERCENT:
+    case TEMPLATE_FORM:
         str_add_percent(f->out, value, len);
         return 0;
     case TEMPLATE_JSON:
@@ -338,6 +339,8 @@ static int put_part(struct filling *f, const struct part *part)
     case PART_TEXT:
         if (f->escape == TEMPLATE_JSON) {
             str_add_json(f->out, part->text, part->len);
+        } else if (f->escape == TEMPLATE_FORM) {
+            str_add_percent(f->out, part->text, part->len);
         } else {
             str_put(f->out, part->text, part->len);
         }

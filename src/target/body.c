@@ -325,8 +325,8 @@ int body_fill(const struct body *body, const struct event *ev, template_secret_f
         int rc = pointer != NULL
                      ? fill_typed(pointer, ev, out, err)
                      : template_fill(step->value, ev,
-                                     body->form ? TEMPLATE_PERCENT : TEMPLATE_JSON,
-                                     secret, arg, out, err);
+                                     body->form ? TEMPLATE_FORM : TEMPLATE_JSON, secret,
+                                     arg, out, err);
         if (rc != 0) {
             return wrap(err, step->pointer, rc);
         }

@@ -4,7 +4,7 @@
 
 #include "target/answer.h"
 
-enum { CODE_ALREADY_EXISTS = 6 /* of gRPC, in the body of a 409 */ };
+enum { CODE_ABORTED = 10 /* of gRPC, in the body of a 409: a race, try again */ };
 
 static void classify(const struct http_call *call, struct attempt_result *result)
 {
@@ -13,10 +13,11 @@ static void classify(const struct http_call *call, struct attempt_result *result
     if (result->class != ATTEMPT_DONE) {
         answer_say_at(result, doc, words);
     }
-    int64_t code = json_number_or(doc, "/code", CODE_ALREADY_EXISTS);
+    bool aborted = json_number_or(doc, "/code", -1) == CODE_ABORTED;
     json_free(doc);
-    if (call->status == 409 && (code == CODE_ALREADY_EXISTS || code == 409)) {
-        answer_is(result, ATTEMPT_ALREADY, "already-there");
+    if (call->status == 409) {
+        answer_is(result, aborted ? ATTEMPT_RETRY : ATTEMPT_ALREADY,
+                  aborted ? "conflict" : "already-there");
     }
 }
 

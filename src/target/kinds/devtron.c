@@ -10,7 +10,8 @@ static void classify(const struct http_call *call, struct attempt_result *result
     int64_t code = json_number_or(doc, "/code", call->status);
     if (result->class != ATTEMPT_DONE) {
         answer_say_at(result, doc, words);
-    } else if (code >= 400) { /* some handlers say 200 and mean it only in part */
+    } else if (code >= 400 &&
+               code <= 599) { /* some handlers say 200 and mean it only in part */
         answer_is(result, ATTEMPT_PERMANENT, "nothing-started");
         answer_say_at(result, doc, words);
     }
