@@ -156,16 +156,11 @@ const char *explain_secret_marker(void *arg, const char *name)
 static void make_request(struct explain_target *t, const struct event *ev, bool curl)
 {
     struct explain_markers *markers = mem_zalloc(sizeof *markers);
-    int64_t wall_s = now_wall_ms() / 1000;
-    int rc = target_request_make(t->target->target, ev, wall_s,
-                                 curl ? explain_secret_marker : NULL, markers,
+    /* a marker is no signing key: all is masked then */
+    bool marked = curl && target_sign(t->target->target) == NULL;
+    int rc = target_request_make(t->target->target, ev, now_wall_ms() / 1000,
+                                 marked ? explain_secret_marker : NULL, markers,
                                  &t->request, &t->err);
-    if (rc != 0 && curl) { /* a marker is no signing key: mask this one */
-        target_request_release(&t->request);
-        memset(&t->request, 0, sizeof t->request);
-        rc = target_request_make(t->target->target, ev, wall_s, NULL, NULL, &t->request,
-                                 &t->err);
-    }
     t->made = rc == 0;
     free(markers);
 }

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "event/trigger.h"
 #include "wire/json.h"
 
 static void add_text(struct json_object *to, const char *name, const char *text)
@@ -83,7 +84,14 @@ static struct json_object *target_json(const struct explain *x,
     add_text(one, "name", t->target->name);
     json_object_object_add(one, "match", json_object_new_boolean(t->match));
     json_object_object_add(one, "rules", rules_json(t));
+    add_text(one, "kind", target_kind(t->target->target)->name);
+    add_text(one, "sign", target_sign(t->target->target));
     if (t->made) {
+        struct str key;
+        str_init(&key);
+        trigger_add_key(&x->ev, t->target->name, &key);
+        add_text(one, "key", key.data);
+        str_release(&key);
         json_object_object_add(one, "request", request_json(&t->request));
         json_object_object_add(one, "limits", limits_json(x->config, t->target));
     } else if (t->match) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/option.h"
+#include "event/trigger.h"
 
 static const char *field(const struct explain *x, enum event_field name)
 {
@@ -96,6 +97,23 @@ static void print_patience(const struct config *config,
     str_release(&out);
 }
 
+/* What its kind makes of a request, where it is more than any other target's. */
+static void print_kind(const struct explain *x, const struct target *target)
+{
+    const struct kind *kind = target_kind(target);
+    const char *sign = target_sign(target);
+    struct str key;
+    str_init(&key);
+    trigger_add_key(&x->ev, target_name(target), &key);
+    printf("  kind %s: %s\n", kind->name, kind->title);
+    printf("  key %s%s\n", key.data,
+           target_key_in_body(target) ? ", in the header and in the body" : "");
+    if (sign != NULL) {
+        printf("  signed as %s\n", sign);
+    }
+    str_release(&key);
+}
+
 static void print_request(const struct explain *x, const struct explain_target *t,
                           const struct paint *paint)
 {
@@ -113,6 +131,7 @@ static void print_request(const struct explain *x, const struct explain_target *
     if (request->body != NULL) {
         printf("\n  %.*s\n\n", (int)request->body_len, request->body);
     }
+    print_kind(x, t->target->target);
     print_limits(x->config, t->target);
     print_patience(x->config, t->target);
 }
@@ -164,6 +183,27 @@ static void print_quoted(const char *text, size_t len)
     putchar('\'');
 }
 
+/* Basic authorization is curl's own business: it wants the secret as it is. */
+static void print_header(const struct target *target, const struct http_header *header)
+{
+    const char *basic = target_basic_secret(target);
+    struct str text;
+    str_init(&text);
+    if (basic != NULL && strcmp(header->name, "authorization") == 0) {
+        char key[OPTION_KEY_MAX];
+        char env[OPTION_KEY_MAX];
+        snprintf(key, sizeof key, "secret.%s", basic);
+        option_env_name(key, env);
+        str_add(&text, env);
+        printf(" \\\n  -u ");
+    } else {
+        str_addf(&text, "%s: %s", header->name, header->value);
+        printf(" \\\n  -H ");
+    }
+    print_quoted(text.data, text.len);
+    str_release(&text);
+}
+
 void explain_print_curl(const struct explain *x)
 {
     for (size_t i = 0; i < x->target_count; i++) {
@@ -178,13 +218,7 @@ void explain_print_curl(const struct explain *x)
         printf("# %s\ncurl -X %s ", t->target->name, request->method);
         print_quoted(request->url, strlen(request->url));
         for (size_t k = 0; k < request->header_count; k++) {
-            struct str header;
-            str_init(&header);
-            str_addf(&header, "%s: %s", request->headers[k].name,
-                     request->headers[k].value);
-            printf(" \\\n  -H ");
-            print_quoted(header.data, header.len);
-            str_release(&header);
+            print_header(t->target->target, &request->headers[k]);
         }
         if (request->body != NULL) {
             printf(" \\\n  --data-binary ");

@@ -47,6 +47,8 @@ const char *target_host(const struct target *target); /* "https://argocd.acme.io
 const struct kind *target_kind(const struct target *target);
 const char *target_sign(
     const struct target *target); /* "hmac-sha256"; NULL: not signed */
+/* The name of the secret that is said as Basic authorization, or NULL. */
+const char *target_basic_secret(const struct target *target);
 /* Does the idempotency key stand in the body, too? */
 bool target_key_in_body(const struct target *target);
 

@@ -281,6 +281,11 @@ const char *target_sign(const struct target *target)
     return names[target->sign];
 }
 
+const char *target_basic_secret(const struct target *target)
+{
+    return target->basic_secret;
+}
+
 bool target_key_in_body(const struct target *target)
 {
     return target->key_in_body;

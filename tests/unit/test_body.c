@@ -104,6 +104,68 @@ static void body__says_what_the_event_lacks(void **state)
     free(out);
 }
 
+/* A form of a tree; NULL and a sentence when it cannot be one. */
+static char *form(const char *tree, struct err *err)
+{
+    struct json_object *doc = NULL;
+    struct decoded d = decode_text(value);
+    struct str s;
+    str_init(&s);
+    assert_int_equal(json_parse(tree, strlen(tree), &doc, NULL), 0);
+    struct body *body = body_new_form(doc, NULL, err);
+    int rc = body != NULL ? body_fill(body, &d.ev, NULL, NULL, &s, err) : -1;
+    body_free(body);
+    json_free(doc);
+    drop(&d);
+    char *text = str_take(&s);
+    if (rc != 0) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+static void body__writes_forms(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"{}", ""},
+        {"{\"a b\":\"c&d=e+f\"}", "a%20b=c%26d%3De%2Bf"},
+        {"{\"x\":\"= ${event.app}&\",\"n\":7,\"t\":true,\"z\":null}",
+         "x=%3D%20a%22b%26&n=7&t=true&z="},
+        {"{\"v\":{\"K\":\"${event:/n/i}\",\"o\":{\"p\":\"q\"}},\"l\":[\"a\",2]}",
+         "v%5BK%5D=7&v%5Bo%5D%5Bp%5D=q&l%5B%5D=a&l%5B%5D=2"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct err err = ERR_INIT;
+        char *text = form(cases[i][0], &err);
+        if (text == NULL) {
+            fail_msg("%s", err.text);
+        }
+        assert_string_equal(text, cases[i][1]);
+        free(text);
+    }
+}
+
+static void body__refuses_what_is_no_form(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"[1]", "a form is made of names and values"},
+        {"\"x\"", "a form is made of names and values"},
+        {"{\"a\":{\"${event.app}\":1}}", "is constant"},
+        {"{\"a\":{\"b\":\"${event.nope}\"}}", "/a[b]: column 1"},
+        {"{\"a\":\"${event:/n}\"}", "/a: the event has an object or array at /n"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct err err = ERR_INIT;
+        assert_null(form(cases[i][0], &err));
+        if (strstr(err.text, cases[i][1]) == NULL) {
+            fail_msg("'%s' does not say '%s'", err.text, cases[i][1]);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {

@@ -121,81 +121,80 @@ static void expect_request(const struct wanted *w)
 #define AS_JSON SENT_AS("application/json")
 #define AS_FORM SENT_AS("application/x-www-form-urlencoded")
 
+static const struct wanted requests[] = {
+    {"argocd", "https://cd", NULL, "s", NULL,
+     "POST https://cd/api/v1/applications/pay/sync\nauthorization: Bearer "
+     "S3\n" AS_JSON
+     "\n{\"revision\":\"c0ffee\",\"infos\":[{\"name\":\"sluice-key\",\"value\":\"t/"
+     "e%201\"}]}"},
+    {"argo-workflows", "https://cd/api/v1/workflows/ns/submit",
+     "{\"resourceKind\":\"WorkflowTemplate\",\"resourceName\":\"d\","
+     "\"submitOptions\":{"
+     "\"parameters\":[\"a=${event.app}\"]}}",
+     "s", NULL,
+     "POST https://cd/api/v1/workflows/ns/submit\nauthorization: Bearer S3\n" AS_JSON
+     "\n{\"resourceKind\":\"WorkflowTemplate\",\"resourceName\":\"d\","
+     "\"submitOptions\":{"
+     "\"parameters\":[\"a=pay\"],\"name\":\"NAME\"}}"},
+    {"argo-events", "https://cd:12000/ci", "{\"app\":\"${event.app}\"}", "s", NULL,
+     "POST https://cd:12000/ci\nauthorization: Bearer S3\n" AS_JSON
+     "\n{\"app\":\"pay\"}"},
+    {"github-dispatch", "https://api.github.com/repos/o/r/dispatches", NULL, "s", NULL,
+     "POST https://api.github.com/repos/o/r/dispatches\naccept: "
+     "application/vnd.github+json\nx-github-api-version: 2022-11-28\nauthorization: "
+     "Bearer S3\n" AS_JSON "\n{\"event_type\":\"ci-succeeded\",\"client_payload\":{"
+     "\"app\":\"pay\",\"commit\":"
+     "\"c0ffee\",\"sluice_key\":\"t/e%201\"}}"},
+    {"github-workflow",
+     "https://api.github.com/repos/o/r/actions/workflows/d.yml/dispatches", NULL, "s",
+     NULL,
+     "POST "
+     "https://api.github.com/repos/o/r/actions/workflows/d.yml/dispatches\naccept: "
+     "application/vnd.github+json\nx-github-api-version: 2022-11-28\nauthorization: "
+     "Bearer S3\n" AS_JSON "\n{\"ref\":\"main\",\"return_run_details\":true}"},
+    {"gitlab", "https://cd/api/v4/projects/42/trigger/pipeline",
+     "{\"ref\":\"${event.branch}\",\"variables\":{\"APP\":\"a ${event.app}&\"}}", "s",
+     NULL,
+     "POST https://cd/api/v4/projects/42/trigger/pipeline\n" AS_FORM
+     "\nref=main&variables%5BAPP%5D=a%20pay%26&variables%5BSLUICE_KEY%5D=t%2Fe%25201&"
+     "token=S3"},
+    {"jenkins", "https://cd/job/a/buildWithParameters",
+     "{\"APP\":\"${event.app}\",\"N\":7,\"B\":true}", "login", NULL,
+     "POST https://cd/job/a/buildWithParameters\nauthorization: Basic "
+     "Ym90OnQwa2Vu\n" AS_FORM "\nAPP=pay&N=7&B=true&SLUICE_KEY=t%2Fe%25201"},
+    {"jenkins", "https://cd/job/a/buildWithParameters", NULL, NULL, NULL,
+     "POST https://cd/job/a/buildWithParameters\n" AS_FORM "\nSLUICE_KEY=t%2Fe%25201"},
+    {"jenkins-gwt", "https://cd/", "{\"app\":\"${event.app}\"}", "s", NULL,
+     "POST https://cd/generic-webhook-trigger/invoke\ntoken: S3\n" AS_JSON
+     "\n{\"app\":\"pay\"}"},
+    {"spinnaker", "https://cd/webhooks/webhook/ci", "{\"parameters\":{}}", NULL, NULL,
+     "POST https://cd/webhooks/webhook/ci\n" AS_JSON
+     "\n{\"parameters\":{},\"sluice_key\":\"t/e%201\"}"},
+    {"tekton", "https://cd/", "{\"app\":\"${event.app}\"}", NULL, NULL,
+     "POST https://cd/\n" AS_JSON "\n{\"app\":\"pay\"}"},
+    {"flux", "https://cd/hook/${secret.hook}", "{}", NULL, "s",
+     "POST https://cd/hook/S3\n" AS_JSON "x-signature: "
+     "sha256=db07a490aac6248a3b55b217f3ecdab653e51de035840f9028d6918070762d4f\n\n{}"},
+    {"harness",
+     "https://cd/gateway/x/"
+     "v3?accountIdentifier=a&orgIdentifier=b&projectIdentifier=c",
+     "{}", "s", NULL,
+     "POST "
+     "https://cd/gateway/x/"
+     "v3?accountIdentifier=a&orgIdentifier=b&projectIdentifier=c\nx-"
+     "api-key: S3\n" AS_JSON "\n{}"},
+    {"devtron", "https://cd/orchestrator/webhook/ext-ci/1", NULL, "s", NULL,
+     "POST https://cd/orchestrator/webhook/ext-ci/1\napi-token: S3\n" AS_JSON
+     "\n{\"dockerImage\":\"r/pay:1\"}"},
+    {"http", "https://cd", "{\"k\":\"${trigger.key}\"}", "s", NULL,
+     "POST https://cd\nauthorization: Bearer S3\n" AS_JSON "\n{\"k\":\"t/e%201\"}"},
+};
+
 static void kind__makes_the_requests_each_system_wants(void **state)
 {
     (void)state;
-    static const struct wanted cases[] = {
-        {"argocd", "https://cd", NULL, "s", NULL,
-         "POST https://cd/api/v1/applications/pay/sync\nauthorization: Bearer "
-         "S3\n" AS_JSON
-         "\n{\"revision\":\"c0ffee\",\"infos\":[{\"name\":\"sluice-key\",\"value\":\"t/"
-         "e%201\"}]}"},
-        {"argo-workflows", "https://cd/api/v1/workflows/ns/submit",
-         "{\"resourceKind\":\"WorkflowTemplate\",\"resourceName\":\"d\","
-         "\"submitOptions\":{"
-         "\"parameters\":[\"a=${event.app}\"]}}",
-         "s", NULL,
-         "POST https://cd/api/v1/workflows/ns/submit\nauthorization: Bearer S3\n" AS_JSON
-         "\n{\"resourceKind\":\"WorkflowTemplate\",\"resourceName\":\"d\","
-         "\"submitOptions\":{"
-         "\"parameters\":[\"a=pay\"],\"name\":\"NAME\"}}"},
-        {"argo-events", "https://cd:12000/ci", "{\"app\":\"${event.app}\"}", "s", NULL,
-         "POST https://cd:12000/ci\nauthorization: Bearer S3\n" AS_JSON
-         "\n{\"app\":\"pay\"}"},
-        {"github-dispatch", "https://api.github.com/repos/o/r/dispatches", NULL, "s",
-         NULL,
-         "POST https://api.github.com/repos/o/r/dispatches\naccept: "
-         "application/vnd.github+json\nx-github-api-version: 2022-11-28\nauthorization: "
-         "Bearer S3\n" AS_JSON "\n{\"event_type\":\"ci-succeeded\",\"client_payload\":{"
-         "\"app\":\"pay\",\"commit\":"
-         "\"c0ffee\",\"sluice_key\":\"t/e%201\"}}"},
-        {"github-workflow",
-         "https://api.github.com/repos/o/r/actions/workflows/d.yml/dispatches", NULL, "s",
-         NULL,
-         "POST "
-         "https://api.github.com/repos/o/r/actions/workflows/d.yml/dispatches\naccept: "
-         "application/vnd.github+json\nx-github-api-version: 2022-11-28\nauthorization: "
-         "Bearer S3\n" AS_JSON "\n{\"ref\":\"main\",\"return_run_details\":true}"},
-        {"gitlab", "https://cd/api/v4/projects/42/trigger/pipeline",
-         "{\"ref\":\"${event.branch}\",\"variables\":{\"APP\":\"a ${event.app}&\"}}", "s",
-         NULL,
-         "POST https://cd/api/v4/projects/42/trigger/pipeline\n" AS_FORM
-         "\nref=main&variables%5BAPP%5D=a%20pay%26&variables%5BSLUICE_KEY%5D=t%2Fe%25201&"
-         "token=S3"},
-        {"jenkins", "https://cd/job/a/buildWithParameters",
-         "{\"APP\":\"${event.app}\",\"N\":7,\"B\":true}", "login", NULL,
-         "POST https://cd/job/a/buildWithParameters\nauthorization: Basic "
-         "Ym90OnQwa2Vu\n" AS_FORM "\nAPP=pay&N=7&B=true&SLUICE_KEY=t%2Fe%25201"},
-        {"jenkins", "https://cd/job/a/buildWithParameters", NULL, NULL, NULL,
-         "POST https://cd/job/a/buildWithParameters\n" AS_FORM
-         "\nSLUICE_KEY=t%2Fe%25201"},
-        {"jenkins-gwt", "https://cd/", "{\"app\":\"${event.app}\"}", "s", NULL,
-         "POST https://cd/generic-webhook-trigger/invoke\ntoken: S3\n" AS_JSON
-         "\n{\"app\":\"pay\"}"},
-        {"spinnaker", "https://cd/webhooks/webhook/ci", "{\"parameters\":{}}", NULL, NULL,
-         "POST https://cd/webhooks/webhook/ci\n" AS_JSON
-         "\n{\"parameters\":{},\"sluice_key\":\"t/e%201\"}"},
-        {"tekton", "https://cd/", "{\"app\":\"${event.app}\"}", NULL, NULL,
-         "POST https://cd/\n" AS_JSON "\n{\"app\":\"pay\"}"},
-        {"flux", "https://cd/hook/${secret.hook}", "{}", NULL, "s",
-         "POST https://cd/hook/S3\n" AS_JSON "x-signature: "
-         "sha256=db07a490aac6248a3b55b217f3ecdab653e51de035840f9028d6918070762d4f\n\n{}"},
-        {"harness",
-         "https://cd/gateway/x/"
-         "v3?accountIdentifier=a&orgIdentifier=b&projectIdentifier=c",
-         "{}", "s", NULL,
-         "POST "
-         "https://cd/gateway/x/"
-         "v3?accountIdentifier=a&orgIdentifier=b&projectIdentifier=c\nx-"
-         "api-key: S3\n" AS_JSON "\n{}"},
-        {"devtron", "https://cd/orchestrator/webhook/ext-ci/1", NULL, "s", NULL,
-         "POST https://cd/orchestrator/webhook/ext-ci/1\napi-token: S3\n" AS_JSON
-         "\n{\"dockerImage\":\"r/pay:1\"}"},
-        {"http", "https://cd", "{\"k\":\"${trigger.key}\"}", "s", NULL,
-         "POST https://cd\nauthorization: Bearer S3\n" AS_JSON "\n{\"k\":\"t/e%201\"}"},
-    };
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        expect_request(&cases[i]);
+    for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+        expect_request(&requests[i]);
     }
 }
 

@@ -52,78 +52,79 @@ static const char any_url[] =
 
 /* ---- follow ---- */
 
+static const struct {
+    const char *kind;
+    const char *url;
+    const char *headers;
+    const char *body;
+    const char *path; /* NULL: none */
+} follows[] = {
+    {"argocd", "https://cd/argo/api/v1/applications/pay/sync?x=1", NULL,
+     "{\"metadata\":{\"namespace\":\"argo cd\"}}",
+     "/argo/api/v1/applications/pay?appNamespace=argo%20cd"},
+    {"argocd", "https://cd/api/v1/applications/pay/sync", NULL, "cut {",
+     "/api/v1/applications/pay"},
+    {"argocd", "https://cd/api/v1/x", NULL, "{}", NULL},
+    {"argo-workflows", "https://cd/api/v1/workflows/ns/submit", NULL,
+     "{\"metadata\":{\"name\":\"sluice-1\"}}",
+     "/api/v1/workflows/ns/"
+     "sluice-1?fields=status.phase,status.message,status.progress"},
+    {"argo-workflows", "https://cd/api/v1/workflows/ns/submit", NULL, "{}", NULL},
+    {"github-workflow", "https://cd/repos/o/r/actions/workflows/d.yml/dispatches", NULL,
+     "{\"workflow_run_id\":9007199254740993}",
+     "/repos/o/r/actions/runs/9007199254740993"},
+    {"github-workflow", "https://cd/repos/o/r/actions/workflows/d.yml/dispatches", NULL,
+     "", NULL},
+    {"github-dispatch", "https://cd/repos/o/r/dispatches", NULL, "", NULL},
+    {"gitlab", "https://cd/api/v4/projects/a%2Fb/trigger/pipeline", NULL,
+     "{\"id\":7,\"project_id\":42}", "/api/v4/projects/42/pipelines/7"},
+    {"gitlab", "https://cd/api/v4/projects/a%2Fb/trigger/pipeline", NULL,
+     "{\"id\":\"7/../..\",\"project_id\":42}", NULL},
+    {"jenkins", "https://cd/job/a/build", "Location: https://cd/queue/item/12/\r\n", "",
+     "/queue/item/12/api/json"},
+    {"jenkins", "https://cd/job/a/build", "Location: /j/queue/item/12/\r\n", "",
+     "/j/queue/item/12/api/json"},
+    {"jenkins", "https://cd/job/a/build", "Location: https://evil/queue/item/1/\r\n", "",
+     NULL},
+    {"jenkins", "https://cd/job/a/build", "Location: https://cd.evil/queue/item/1/\r\n",
+     "", NULL},
+    {"jenkins", "https://cd/job/a/build", "Location: //evil/queue/item/1/\r\n", "", NULL},
+    {"jenkins", "https://cd/job/a/build", "Location: https://cd/login\r\n", "", NULL},
+    {"jenkins", "https://cd/job/a/build", NULL, "", NULL},
+    {"jenkins-gwt", "https://cd/j/generic-webhook-trigger/invoke", NULL,
+     "{\"jobs\":{\"a\":{\"triggered\":false,\"url\":\"queue/item/1/\"},\"b\":{"
+     "\"triggered\":true,\"url\":\"queue/item/12/\"}}}",
+     "/j/queue/item/12/api/json"},
+    {"jenkins-gwt", "https://cd/generic-webhook-trigger/invoke", NULL,
+     "{\"jobs\":{\"b\":{\"triggered\":true,\"url\":\"x\"}}}", NULL},
+    {"harness",
+     "https://cd/gateway/pipeline/api/webhook/custom/TOKEN/"
+     "v3?accountIdentifier=a%20b&"
+     "orgIdentifier=b&projectIdentifier=c",
+     NULL, "{\"data\":{\"eventCorrelationId\":\"6?4\"}}",
+     "/gateway/pipeline/api/webhook/triggerExecutionDetails/"
+     "6%3F4?accountIdentifier=a%20b"},
+    {"http", "https://cd/x", NULL, "{}", NULL},
+};
+
 static void kind_follow__says_where_to_ask(void **state)
 {
     (void)state;
-    static const struct {
-        const char *kind;
-        const char *url;
-        const char *headers;
-        const char *body;
-        const char *path; /* NULL: none */
-    } cases[] = {
-        {"argocd", "https://cd/root/api/v1/applications/pay/sync?x=1", NULL,
-         "{\"metadata\":{\"namespace\":\"argo cd\"}}",
-         "/root/api/v1/applications/pay?appNamespace=argo%20cd"},
-        {"argocd", "https://cd/api/v1/applications/pay/sync", NULL, "cut {",
-         "/api/v1/applications/pay"},
-        {"argocd", "https://cd/api/v1/x", NULL, "{}", NULL},
-        {"argo-workflows", "https://cd/api/v1/workflows/ns/submit", NULL,
-         "{\"metadata\":{\"name\":\"sluice-1\"}}",
-         "/api/v1/workflows/ns/"
-         "sluice-1?fields=status.phase,status.message,status.progress"},
-        {"argo-workflows", "https://cd/api/v1/workflows/ns/submit", NULL, "{}", NULL},
-        {"github-workflow", "https://cd/repos/o/r/actions/workflows/d.yml/dispatches",
-         NULL, "{\"workflow_run_id\":9007199254740993}",
-         "/repos/o/r/actions/runs/9007199254740993"},
-        {"github-workflow", "https://cd/repos/o/r/actions/workflows/d.yml/dispatches",
-         NULL, "", NULL},
-        {"github-dispatch", "https://cd/repos/o/r/dispatches", NULL, "", NULL},
-        {"gitlab", "https://cd/api/v4/projects/a%2Fb/trigger/pipeline", NULL,
-         "{\"id\":7,\"project_id\":42}", "/api/v4/projects/42/pipelines/7"},
-        {"gitlab", "https://cd/api/v4/projects/a%2Fb/trigger/pipeline", NULL,
-         "{\"id\":\"7/../..\",\"project_id\":42}", NULL},
-        {"jenkins", "https://cd/job/a/build", "Location: https://cd/queue/item/12/\r\n",
-         "", "/queue/item/12/api/json"},
-        {"jenkins", "https://cd/job/a/build", "Location: /j/queue/item/12/\r\n", "",
-         "/j/queue/item/12/api/json"},
-        {"jenkins", "https://cd/job/a/build", "Location: https://evil/queue/item/1/\r\n",
-         "", NULL},
-        {"jenkins", "https://cd/job/a/build",
-         "Location: https://cd.evil/queue/item/1/\r\n", "", NULL},
-        {"jenkins", "https://cd/job/a/build", "Location: //evil/queue/item/1/\r\n", "",
-         NULL},
-        {"jenkins", "https://cd/job/a/build", "Location: https://cd/login\r\n", "", NULL},
-        {"jenkins", "https://cd/job/a/build", NULL, "", NULL},
-        {"jenkins-gwt", "https://cd/j/generic-webhook-trigger/invoke", NULL,
-         "{\"jobs\":{\"a\":{\"triggered\":false,\"url\":\"queue/item/1/\"},\"b\":{"
-         "\"triggered\":true,\"url\":\"queue/item/12/\"}}}",
-         "/j/queue/item/12/api/json"},
-        {"jenkins-gwt", "https://cd/generic-webhook-trigger/invoke", NULL,
-         "{\"jobs\":{\"b\":{\"triggered\":true,\"url\":\"x\"}}}", NULL},
-        {"harness",
-         "https://cd/gateway/pipeline/api/webhook/custom/TOKEN/"
-         "v3?accountIdentifier=a%20b&"
-         "orgIdentifier=b&projectIdentifier=c",
-         NULL, "{\"data\":{\"eventCorrelationId\":\"6?4\"}}",
-         "/gateway/pipeline/api/webhook/triggerExecutionDetails/"
-         "6%3F4?accountIdentifier=a%20b"},
-        {"http", "https://cd/x", NULL, "{}", NULL},
-    };
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < sizeof(follows) / sizeof(follows[0]); i++) {
         struct answered a;
         struct str path;
-        struct target *t = target_of(cases[i].kind, cases[i].url, NULL);
-        answer_make(&a, cases[i].url, 201, cases[i].headers, cases[i].body,
-                    strlen(cases[i].body));
+        struct target *t = target_of(follows[i].kind, follows[i].url, NULL);
+        answer_make(&a, follows[i].url, 201, follows[i].headers, follows[i].body,
+                    strlen(follows[i].body));
         str_init(&path);
         str_add(&path, "kept ");
         int rc = target_follow(t, &a.call, &path);
-        bool ok = cases[i].path == NULL ? rc == -ENOENT && strcmp(path.data, "kept ") == 0
-                                        : rc == 0 && strcmp(path.data + strlen("kept "),
-                                                            cases[i].path) == 0;
+        bool ok =
+            follows[i].path == NULL
+                ? rc == -ENOENT && strcmp(path.data, "kept ") == 0
+                : rc == 0 && strcmp(path.data + strlen("kept "), follows[i].path) == 0;
         if (!ok) {
-            fail_msg("case %zu (%s): %d '%s'", i, cases[i].kind, rc, path.data);
+            fail_msg("case %zu (%s): %d '%s'", i, follows[i].kind, rc, path.data);
         }
         str_release(&path);
         answer_drop(&a);
@@ -203,77 +204,76 @@ static void kind_follow__asks_with_the_targets_credentials(void **state)
 
 /* ---- phases ---- */
 
+static const struct {
+    const char *kind;
+    int status;
+    const char *body;
+    enum kind_phase_word phase;
+    const char *text;
+} phases[] = {
+    {"argocd", 200,
+     "{\"status\":{\"sync\":{\"status\":\"Synced\"},\"health\":{\"status\":"
+     "\"Healthy\"},"
+     "\"operationState\":{\"phase\":\"Succeeded\",\"message\":\"ok\"}}}",
+     PHASE_SUCCEEDED, "Succeeded Synced Healthy ok"},
+    {"argocd", 200, "{\"operation\":{\"sync\":{}},\"status\":{}}", PHASE_PENDING, ""},
+    {"argocd", 200,
+     "{\"operation\":{},\"status\":{\"operationState\":{\"phase\":\"Running\"}}}",
+     PHASE_RUNNING, "Running   "},
+    {"argocd", 200, "{\"status\":{\"operationState\":{\"phase\":\"Error\"}}}",
+     PHASE_FAILED, "Error   "},
+    {"argocd", 403, "{}", PHASE_UNKNOWN, "the query was answered with 403"},
+    {"argocd", 200, "[]", PHASE_UNKNOWN, "the answer is not the JSON it should be"},
+    {"argo-workflows", 200, "{\"status\":{}}", PHASE_PENDING, "Pending"},
+    {"argo-workflows", 200, "{\"status\":{\"phase\":\"Running\",\"progress\":\"1/3\"}}",
+     PHASE_RUNNING, "Running 1/3"},
+    {"argo-workflows", 200, "{\"status\":{\"phase\":\"Failed\",\"message\":\"exit 1\"}}",
+     PHASE_FAILED, "Failed exit 1"},
+    {"github-workflow", 200, "{\"status\":\"queued\",\"conclusion\":null}", PHASE_PENDING,
+     "queued"},
+    {"github-workflow", 200, "{\"status\":\"in_progress\"}", PHASE_RUNNING,
+     "in_progress"},
+    {"github-workflow", 200, "{\"status\":\"completed\",\"conclusion\":\"success\"}",
+     PHASE_SUCCEEDED, "success"},
+    {"github-workflow", 200, "{\"status\":\"completed\",\"conclusion\":\"timed_out\"}",
+     PHASE_FAILED, "timed_out"},
+    {"github-workflow", 200, "{\"status\":\"completed\",\"conclusion\":\"novel\"}",
+     PHASE_UNKNOWN, "novel"},
+    {"gitlab", 200, "{\"status\":\"running\",\"ref\":\"main\"}", PHASE_RUNNING,
+     "running main"},
+    {"gitlab", 200, "{\"status\":\"canceled\"}", PHASE_CANCELLED, "canceled"},
+    {"gitlab", 404, "{}", PHASE_UNKNOWN, "the query was answered with 404"},
+    {"jenkins", 200, "{\"why\":\"Waiting for next available executor\"}", PHASE_PENDING,
+     "Waiting for next available executor"},
+    {"jenkins", 200, "{\"executable\":{\"number\":42}}", PHASE_RUNNING,
+     "began as build 42"},
+    {"jenkins-gwt", 200, "{\"cancelled\":true}", PHASE_CANCELLED, ""},
+    {"harness", 200,
+     "{\"data\":{\"webhookProcessingDetails\":{\"status\":\"TARGET_EXECUTION_"
+     "REQUESTED\",\"message\":\"requested\"}}}",
+     PHASE_RUNNING, "TARGET_EXECUTION_REQUESTED requested"},
+    {"harness", 200,
+     "{\"data\":{\"webhookProcessingDetails\":{\"status\":\"INVALID_PAYLOAD\"}}}",
+     PHASE_FAILED, "INVALID_PAYLOAD"},
+    {"harness", 200,
+     "{\"data\":{\"executionDetails\":{\"pipelineExecutionSummary\":{\"status\":"
+     "\"Success\"}}}}",
+     PHASE_SUCCEEDED, "Success"},
+    {"harness", 200, "{\"data\":{}}", PHASE_PENDING, ""},
+};
+
 static void kind_follow__reads_how_a_run_goes(void **state)
 {
     (void)state;
-    static const struct {
-        const char *kind;
-        int status;
-        const char *body;
-        enum kind_phase_word phase;
-        const char *text;
-    } cases[] = {
-        {"argocd", 200,
-         "{\"status\":{\"sync\":{\"status\":\"Synced\"},\"health\":{\"status\":"
-         "\"Healthy\"},"
-         "\"operationState\":{\"phase\":\"Succeeded\",\"message\":\"ok\"}}}",
-         PHASE_SUCCEEDED, "Succeeded Synced Healthy ok"},
-        {"argocd", 200, "{\"operation\":{\"sync\":{}},\"status\":{}}", PHASE_PENDING, ""},
-        {"argocd", 200,
-         "{\"operation\":{},\"status\":{\"operationState\":{\"phase\":\"Running\"}}}",
-         PHASE_RUNNING, "Running   "},
-        {"argocd", 200, "{\"status\":{\"operationState\":{\"phase\":\"Error\"}}}",
-         PHASE_FAILED, "Error   "},
-        {"argocd", 403, "{}", PHASE_UNKNOWN, "the query was answered with 403"},
-        {"argocd", 200, "[]", PHASE_UNKNOWN, "the answer is not the JSON it should be"},
-        {"argo-workflows", 200, "{\"status\":{}}", PHASE_PENDING, "Pending"},
-        {"argo-workflows", 200,
-         "{\"status\":{\"phase\":\"Running\",\"progress\":\"1/3\"}}", PHASE_RUNNING,
-         "Running 1/3"},
-        {"argo-workflows", 200,
-         "{\"status\":{\"phase\":\"Failed\",\"message\":\"exit 1\"}}", PHASE_FAILED,
-         "Failed exit 1"},
-        {"github-workflow", 200, "{\"status\":\"queued\",\"conclusion\":null}",
-         PHASE_PENDING, "queued"},
-        {"github-workflow", 200, "{\"status\":\"in_progress\"}", PHASE_RUNNING,
-         "in_progress"},
-        {"github-workflow", 200, "{\"status\":\"completed\",\"conclusion\":\"success\"}",
-         PHASE_SUCCEEDED, "success"},
-        {"github-workflow", 200,
-         "{\"status\":\"completed\",\"conclusion\":\"timed_out\"}", PHASE_FAILED,
-         "timed_out"},
-        {"github-workflow", 200, "{\"status\":\"completed\",\"conclusion\":\"novel\"}",
-         PHASE_UNKNOWN, "novel"},
-        {"gitlab", 200, "{\"status\":\"running\",\"ref\":\"main\"}", PHASE_RUNNING,
-         "running main"},
-        {"gitlab", 200, "{\"status\":\"canceled\"}", PHASE_CANCELLED, "canceled"},
-        {"gitlab", 404, "{}", PHASE_UNKNOWN, "the query was answered with 404"},
-        {"jenkins", 200, "{\"why\":\"Waiting for next available executor\"}",
-         PHASE_PENDING, "Waiting for next available executor"},
-        {"jenkins", 200, "{\"executable\":{\"number\":42}}", PHASE_RUNNING,
-         "began as build 42"},
-        {"jenkins-gwt", 200, "{\"cancelled\":true}", PHASE_CANCELLED, ""},
-        {"harness", 200,
-         "{\"data\":{\"webhookProcessingDetails\":{\"status\":\"TARGET_EXECUTION_"
-         "REQUESTED\",\"message\":\"requested\"}}}",
-         PHASE_RUNNING, "TARGET_EXECUTION_REQUESTED requested"},
-        {"harness", 200,
-         "{\"data\":{\"webhookProcessingDetails\":{\"status\":\"INVALID_PAYLOAD\"}}}",
-         PHASE_FAILED, "INVALID_PAYLOAD"},
-        {"harness", 200,
-         "{\"data\":{\"executionDetails\":{\"pipelineExecutionSummary\":{\"status\":"
-         "\"Success\"}}}}",
-         PHASE_SUCCEEDED, "Success"},
-        {"harness", 200, "{\"data\":{}}", PHASE_PENDING, ""},
-    };
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < sizeof(phases) / sizeof(phases[0]); i++) {
         struct kind_phase phase;
         struct json_object *doc = NULL;
         memset(&phase, 0xa5, sizeof(phase));
-        assert_int_equal(json_parse(cases[i].body, strlen(cases[i].body), &doc, NULL), 0);
-        kind_find(cases[i].kind)->phase(cases[i].status, doc, &phase);
-        if (phase.phase != cases[i].phase || strcmp(phase.text, cases[i].text) != 0) {
-            fail_msg("case %zu (%s): %s '%s'", i, cases[i].kind,
+        assert_int_equal(json_parse(phases[i].body, strlen(phases[i].body), &doc, NULL),
+                         0);
+        kind_find(phases[i].kind)->phase(phases[i].status, doc, &phase);
+        if (phase.phase != phases[i].phase || strcmp(phase.text, phases[i].text) != 0) {
+            fail_msg("case %zu (%s): %s '%s'", i, phases[i].kind,
                      kind_phase_name(phase.phase), phase.text);
         }
         json_free(doc);

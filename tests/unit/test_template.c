@@ -177,6 +177,50 @@ static void template__knows_what_it_is_made_of(void **state)
     }
 }
 
+static void template__names_the_trigger_where_there_is_a_target(void **state)
+{
+    (void)state;
+    struct template_scope scope = {.target = "prod"};
+    struct err err = ERR_INIT;
+    struct decoded d = decode_text(value);
+    struct str out;
+    str_init(&out);
+    struct template *t =
+        template_compile_in("${trigger.key} ${trigger.name}", &scope, &err);
+    assert_non_null(t);
+    assert_true(template_is_of_event(t));
+    assert_false(template_is_constant(t));
+    assert_int_equal(template_fill(t, &d.ev, TEMPLATE_PLAIN, NULL, NULL, &out, NULL), 0);
+    assert_int_equal(strncmp(out.data, "prod/1 sluice-", strlen("prod/1 sluice-")), 0);
+    assert_int_equal(out.len, strlen("prod/1 sluice-") + 32);
+    template_free(t);
+    assert_null(template_compile_in("${trigger.nope}", &scope, &err));
+    assert_non_null(strstr(err.text, "${trigger.key} and ${trigger.name}"));
+    assert_null(template_compile("${trigger.key}", NULL, NULL, &err));
+    assert_null(strstr(err.text, "${trigger.name}"));
+    str_release(&out);
+    drop(&d);
+}
+
+static void template__says_whether_event_and_secret_stand_in_it(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool of_event;
+        bool secret;
+    } cases[] = {{"x", false, false},
+                 {"Bearer ${secret.token}", false, true},
+                 {"${event.app}", true, false},
+                 {"${event:/n} ${secret.token}", true, true}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct template *t = template_compile(cases[i].text, NULL, NULL, NULL);
+        assert_int_equal(template_is_of_event(t), cases[i].of_event);
+        assert_int_equal(template_has_secret(t), cases[i].secret);
+        template_free(t);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
