@@ -27,6 +27,7 @@ enum {
 struct admin {
     struct httpd *httpd;   /* NULL: listens nowhere */
     struct stream *stream; /* NULL: likewise */
+    struct guard *guard;   /* NULL: likewise */
     struct metrics *metrics;
     struct process_metrics *process;
     pthread_mutex_t mu;
@@ -206,10 +207,14 @@ struct admin *admin_start(const struct config *config, struct metrics *metrics,
     if (strcmp(config->http_listen, "off") == 0) {
         return admin;
     }
+    const struct guard_options guard = {.config = config, .metrics = metrics};
+    admin->guard = guard_new(&guard, err);
+    ASSERT(admin->guard); /* what can fail is a console's */
     const struct stream_options stream = {.config = config,
                                           .metrics = metrics,
                                           .clients_max = STREAM_CLIENTS_MAX,
-                                          .ring_bytes_max = STREAM_RING_BYTES};
+                                          .ring_bytes_max = STREAM_RING_BYTES,
+                                          .guard = admin->guard};
     admin->stream = stream_start(&stream);
     if (start_listening(admin, config->http_listen, err)) {
         admin_stop(admin);
@@ -227,9 +232,19 @@ void admin_stop(struct admin *admin)
     if (admin->stream) {
         stream_stop(admin->stream);
     }
+    guard_free(admin->guard);
     process_metrics_free(admin->process);
     MUST(pthread_mutex_destroy(&admin->mu));
     free(admin);
+}
+
+void admin_set(struct admin *admin, const struct config *config)
+{
+    if (admin->guard) {
+        int rc = guard_set(admin->guard, config, NULL);
+        ASSERT(rc == 0); /* what can fail is a console's */
+        stream_look_again(admin->stream);
+    }
 }
 
 void admin_watch(struct admin *admin, struct worker *worker, enum admin_state state)

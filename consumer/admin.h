@@ -17,6 +17,10 @@ struct admin *admin_start(const struct config *config, struct metrics *metrics,
                           struct err *err);
 void admin_stop(struct admin *admin); /* listeners are told goodbye, for a moment */
 
+/* Who may read follows this configuration from now on, whose secrets are loaded: whoever
+ * listens and may no longer is cut off. Copied; any thread. */
+void admin_set(struct admin *admin, const struct config *config);
+
 /* worker  may be NULL until it is made and once it is gone. Any thread. */
 void admin_watch(struct admin *admin, struct worker *worker, enum admin_state state);
 

@@ -109,7 +109,7 @@ static int start_serving(struct console *c, const char *listen, struct err *err)
         LOG(LOG_INFO, "console", LS("host", host), LI("port", httpd_port(c->httpd)),
             LS("acts",
                guard_lets_act(c->guard) ? "yes, with the token" : "no, read-only"),
-            LEND);
+            LS("reads", guard_wants_tokens(c->guard) ? "with a token" : "open"), LEND);
     }
     free(host);
     return c->httpd ? 0 : err->code;
@@ -131,7 +131,10 @@ static int console_start(struct console *c, struct err *err)
 {
     load_secrets(c->config);
     c->metrics = metrics_new();
-    c->guard = guard_new(c->config, err);
+    const struct guard_options guard = {.config = c->config,
+                                        .metrics = c->metrics,
+                                        .console = true};
+    c->guard = guard_new(&guard, err);
     if (!c->guard) {
         return -EINVAL;
     }
@@ -143,7 +146,8 @@ static int console_start(struct console *c, struct err *err)
                                           .metrics = c->metrics,
                                           .clients_max = CLIENTS_MAX,
                                           .ring_bytes_max = RING_BYTES,
-                                          .ask_kafka = true};
+                                          .ask_kafka = true,
+                                          .guard = c->guard};
     c->stream = stream_start(&stream);
     c->redriver = redriver_start(c->config);
     c->workflow = workflow_start(c->config, err);
@@ -170,13 +174,11 @@ static void console_stop(struct console *c)
     if (c->stream) {
         stream_stop(c->stream);
     }
-    if (c->guard) {
-        guard_free(c->guard);
-    }
+    guard_free(c->guard);
     metrics_free(c->metrics);
 }
 
-static sigset_t stop_signals(void)
+static sigset_t our_signals(void)
 {
     sigset_t set;
     sigemptyset(&set);
@@ -194,6 +196,22 @@ static void override(char **text, const char *value)
     }
 }
 
+/* What the flags say, and the secrets that are ours. */
+static int complete(const struct command_line *line, struct config *config,
+                    struct err *err)
+{
+    override(&config->console.listen, flag_value(line, "listen"));
+    override(&config->console.token_file, flag_value(line, "token-file"));
+    if (flag_value(line, "token-file")) {
+        config->console.read_only = false;
+    }
+    if (flag_is_set(line, "read-only")) {
+        config->console.read_only = true;
+    }
+    int rc = config_load_access(config, environ, err);
+    return rc ? rc : config_load_tokens(config, environ, err);
+}
+
 static int load(const struct command_line *line, struct config **config)
 {
     int code;
@@ -202,20 +220,58 @@ static int load(const struct command_line *line, struct config **config)
     if (!*config) {
         return code;
     }
-    override(&(*config)->console.listen, flag_value(line, "listen"));
-    override(&(*config)->console.token_file, flag_value(line, "token-file"));
-    if (flag_value(line, "token-file")) {
-        (*config)->console.read_only = false;
-    }
-    if (flag_is_set(line, "read-only")) {
-        (*config)->console.read_only = true;
-    }
-    int rc = config_load_access(*config, environ, &err);
-    if (rc) {
+    if (complete(line, *config, &err)) {
         config_free(*config);
         return command_failed(line, -EINVAL, &err);
     }
     return 0;
+}
+
+/* --- SIGHUP: other tokens and roles --- */
+
+static const char *first_fault(const struct config_report *report)
+{
+    for (size_t i = 0; i < report->count; i++) {
+        if (report->items[i].severity == CONFIG_ERROR) {
+            return report->items[i].text;
+        }
+    }
+    return "";
+}
+
+/* Who may ask follows the file; the rest of the configuration is what the console was
+ * started with. */
+static void reload_access(struct console *c, const struct command_line *line)
+{
+    struct config_report report;
+    struct err err = ERR_INIT;
+    struct config *config = command_load(line, NULL, &report);
+    if (!config) {
+        err_set(&err, -EINVAL, "%s", first_fault(&report));
+    } else if (complete(line, config, &err) == 0 &&
+               guard_set(c->guard, config, &err) == 0) {
+        stream_look_again(c->stream);
+        LOG(LOG_INFO, "reloaded", LI("tokens", (int64_t)config->access.token_count),
+            LI("roles", (int64_t)config->access.role_count), LEND);
+    }
+    if (err.code) {
+        LOG(LOG_ERROR, "reload refused, the old tokens and roles stay",
+            LS("why", err.text), LEND);
+    }
+    config_report_release(&report);
+    config_free(config);
+}
+
+static int wait_for_stop(struct console *c, const struct command_line *line,
+                         const sigset_t *signals)
+{
+    int number;
+    MUST(sigwait(signals, &number));
+    while (number == SIGHUP) {
+        reload_access(c, line);
+        MUST(sigwait(signals, &number));
+    }
+    return number;
 }
 
 int console_run(const struct command_line *line)
@@ -226,16 +282,15 @@ int console_run(const struct command_line *line)
     if (code) {
         return code;
     }
-    sigset_t signals = stop_signals();
+    sigset_t signals = our_signals();
     MUST(pthread_sigmask(SIG_BLOCK, &signals, NULL)); /* before any thread starts */
     log_setup(console.config->log_level, console.config->log_format, NULL);
     int rc = console_start(&console, &err);
     if (rc) {
         code = command_failed(line, rc, &err);
     } else {
-        int number;
-        MUST(sigwait(&signals, &number));
-        LOG(LOG_INFO, "stopping", LI("signal", number), LEND);
+        LOG(LOG_INFO, "stopping", LI("signal", wait_for_stop(&console, line, &signals)),
+            LEND);
     }
     console_stop(&console);
     config_free(console.config);

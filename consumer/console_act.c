@@ -39,15 +39,13 @@ static int read_order(struct httpd_request *request, struct json_object *body,
 }
 
 /* In the name of who asked: the place is the job thread's own, and goes on as it was. */
-static int give_as(struct ops_place *place, const char *said, struct ctx *ctx,
+static int give_as(struct ops_place *place, const char *who, struct ctx *ctx,
                    const struct order *order, give_fn *give,
                    struct control_answer *answer, struct err *err)
 {
     char before[sizeof place->who];
-    char who[sizeof place->who];
     memcpy(before, place->who, sizeof before);
-    reply_say_who(place, said ? said : "", who, sizeof who);
-    memcpy(place->who, who, sizeof who);
+    snprintf(place->who, sizeof place->who, "%s", who);
     place->ctx = ctx;
     int rc = give(place, order, answer, err);
     place->ctx = NULL;
@@ -65,9 +63,10 @@ static int begin(const struct ctx *ctx, struct err *err)
 /* One order is one item: it is not begun for a reader who has left. Once begun it is
  * given and written down whoever leaves; only its obeying is waited for no longer, and
  * GET acts tells of that. */
-static void act(struct ops_place *place, struct httpd_request *request, struct ctx *ctx,
-                give_fn *give)
+static void act(const struct console_api *api, struct ops_place *place,
+                struct httpd_request *request, struct ctx *ctx, give_fn *give)
 {
+    char who[sizeof place->who];
     struct err err = ERR_INIT;
     struct order order;
     struct control_answer answer = {0};
@@ -75,9 +74,9 @@ static void act(struct ops_place *place, struct httpd_request *request, struct c
     int rc = reply_read_body(request, &body, &err);
     rc = rc ? rc : read_order(request, body, &order, &err);
     rc = rc ? rc : begin(ctx, &err);
-    rc = rc ? rc
-            : give_as(place, json_string_at(body, "/who", NULL), ctx, &order, give,
-                      &answer, &err);
+    console_api_say_who(api, request, place, json_string_at(body, "/who", NULL), who,
+                        sizeof who);
+    rc = rc ? rc : give_as(place, who, ctx, &order, give, &answer, &err);
     json_free(body);
     if (rc) {
         reply_failure(request, rc, &err);
@@ -116,29 +115,25 @@ static int give_reload(struct ops_place *place, const struct order *order,
 void console_pause(void *arg, struct ops_place *place, struct httpd_request *request,
                    struct ctx *ctx)
 {
-    (void)arg;
-    act(place, request, ctx, give_pause);
+    act(arg, place, request, ctx, give_pause);
 }
 
 void console_resume(void *arg, struct ops_place *place, struct httpd_request *request,
                     struct ctx *ctx)
 {
-    (void)arg;
-    act(place, request, ctx, give_resume);
+    act(arg, place, request, ctx, give_resume);
 }
 
 void console_drain(void *arg, struct ops_place *place, struct httpd_request *request,
                    struct ctx *ctx)
 {
-    (void)arg;
-    act(place, request, ctx, give_drain);
+    act(arg, place, request, ctx, give_drain);
 }
 
 void console_reload(void *arg, struct ops_place *place, struct httpd_request *request,
                     struct ctx *ctx)
 {
-    (void)arg;
-    act(place, request, ctx, give_reload);
+    act(arg, place, request, ctx, give_reload);
 }
 
 void console_acts(void *arg, struct ops_place *place, struct httpd_request *request,

@@ -12,7 +12,7 @@
 /* What every job gets as its `arg`. Read-only while it is served. */
 struct console_api {
     const struct config *config;
-    const struct guard *guard;
+    struct guard *guard;
     struct jobs *jobs;
     struct redriver *redriver;
     struct workflow *workflow;
@@ -21,6 +21,17 @@ struct console_api {
 /* Answer when the path is below /api/v1/. Returns false when it is not. On the httpd
  * loop. */
 bool console_api_serve(const struct console_api *api, struct httpd_request *request);
+
+/* May who sent it do that? Answers and returns false when not. For a job that looks for
+ * itself; any thread. */
+bool console_api_lets(const struct console_api *api, struct httpd_request *request,
+                      enum rule_action action, const char *resource);
+
+/* Who acts, for the audit: the token's name, and what the request says of itself behind
+ * it, from this console. said: may be NULL. */
+void console_api_say_who(const struct console_api *api, struct httpd_request *request,
+                         const struct ops_place *place, const char *said, char *who,
+                         size_t len);
 
 /* What stands for the braces of the request's route: the id of events/{id}. Any thread.
  */

@@ -48,15 +48,45 @@ static int read_query(struct httpd_request *request, struct letter_filter *filte
     return read_since(httpd_query(request, "since"), &filter->since_ms, err);
 }
 
+/* Whoever reads them sees the letters of the applications they may read. */
+struct reader {
+    struct guard *guard;
+    struct guard_who who;
+    int64_t unjudged;
+};
+
+static bool may_read(void *arg, const struct letter *letter)
+{
+    struct reader *reader = arg;
+    const char *app = letter->event.fields[EVENT_APP];
+    struct access_result result;
+    struct str resource;
+    str_init(&resource);
+    str_addf(&resource, "apps/%s", app ? app : "");
+    const char *name = resource.data;
+    guard_ask(reader->guard, NULL, &reader->who, RULE_READ, &name, 1, &result);
+    str_release(&resource);
+    reader->unjudged += result.answer == ACCESS_ERROR;
+    return result.answer == ACCESS_ALLOWED;
+}
+
 void console_dead_list(void *arg, struct ops_place *place, struct httpd_request *request,
                        struct ctx *ctx)
 {
-    (void)arg;
+    const struct console_api *api = arg;
+    struct reader reader = {.guard = api->guard};
     struct err err = ERR_INIT;
     struct letter_filter filter;
     struct deadletters_list list;
     int64_t limit;
+    if (!guard_lets_read(api->guard, request, NULL, &reader.who)) {
+        return; /* gone while it waited */
+    }
     int rc = read_query(request, &filter, &limit, &err);
+    if (reader.who.is == GUARD_TOKEN) {
+        filter.also = may_read;
+        filter.arg = &reader;
+    }
     rc = rc ? rc
             : deadletters_list(place, &filter, (size_t)limit, ctx_deadline_ms(ctx), &list,
                                &err);
@@ -64,7 +94,11 @@ void console_dead_list(void *arg, struct ops_place *place, struct httpd_request 
         reply_failure(request, rc, &err);
         return;
     }
-    reply_json(request, 200, deadletters_list_json(&list));
+    struct json_object *doc = deadletters_list_json(&list);
+    if (reader.unjudged > 0) {
+        json_put_number(doc, "unjudged", reader.unjudged);
+    }
+    reply_json(request, 200, doc);
     deadletters_list_release(&list);
 }
 
@@ -107,10 +141,9 @@ static void copy(struct json_object *body, const char *pointer,
     snprintf(text, REDRIVER_TEXT_MAX, "%s", value ? value : "");
 }
 
-static int read_order(struct json_object *body, const struct ops_place *place,
-                      struct redriver_order *order, struct err *err)
+static int read_order(struct json_object *body, struct redriver_order *order,
+                      struct err *err)
 {
-    char who[REDRIVER_TEXT_MAX];
     struct json_object *rate = json_at(body, "/rate_per_s");
     memset(order, 0, sizeof *order);
     if (check_order(body, err)) {
@@ -120,8 +153,6 @@ static int read_order(struct json_object *body, const struct ops_place *place,
     copy(body, "/reason", order->reason);
     copy(body, "/event", order->event);
     copy(body, "/why", order->why);
-    copy(body, "/who", who);
-    reply_say_who(place, who, order->who, sizeof order->who);
     order->rate_per_s = rate ? json_object_get_double(rate) : REDRIVE_RATE;
     if (!(order->rate_per_s >= RATE_MIN && order->rate_per_s <= RATE_MAX)) {
         return err_set(err, -EINVAL, "rate_per_s: expected a number from %g to %d",
@@ -147,31 +178,35 @@ static struct json_object *plan_json(const struct redrive_plan *plan)
     return doc;
 }
 
-static int redrive(struct redriver *redriver, struct ops_place *place,
-                   struct json_object *body, struct ctx *ctx, struct redrive_plan *plan,
-                   bool *began, struct err *err)
-{
+/* What is asked for, and what comes of it. */
+struct wish {
     struct redriver_order order;
+    bool dry_run;
+    bool began;
+    struct redrive_plan plan;
+};
+
+static int redrive(struct redriver *redriver, struct ops_place *place, struct ctx *ctx,
+                   struct wish *wish, struct err *err)
+{
     struct redrive_options options;
-    struct json_object *dry_run = json_at(body, "/dry_run");
-    int rc = read_order(body, place, &order, err);
-    if (rc) {
+    redriver_options(&wish->order, &options);
+    int rc = redrive_plan(place, &options, ctx_deadline_ms(ctx), &wish->plan, err);
+    if (rc || wish->plan.fit == 0 || wish->dry_run) {
         return rc;
     }
-    redriver_options(&order, &options);
-    rc = redrive_plan(place, &options, ctx_deadline_ms(ctx), plan, err);
-    *began = rc == 0 && plan->fit > 0 && !(dry_run && json_object_get_boolean(dry_run));
-    if (*began && plan->fit > REDRIVE_MAX) {
+    wish->began = true;
+    if (wish->plan.fit > REDRIVE_MAX) {
         return err_set(err, -EINVAL,
                        "%lld letters would be sent, more than %d: narrow the filter, or "
                        "use `sluice-consumer dlq redrive --max`",
-                       (long long)plan->fit, REDRIVE_MAX);
+                       (long long)wish->plan.fit, REDRIVE_MAX);
     }
-    if (*began && ctx_err(ctx) == -ECANCELED) {
+    if (ctx_err(ctx) == -ECANCELED) {
         /* who asked has left before it began; from here on it is asked for */
         return err_set(err, -ECANCELED, "nobody waits for this redrive any more");
     }
-    return *began ? redriver_go(redriver, &order, plan, err) : rc;
+    return redriver_go(redriver, &wish->order, &wish->plan, err);
 }
 
 void console_dead_redrive(void *arg, struct ops_place *place,
@@ -179,15 +214,21 @@ void console_dead_redrive(void *arg, struct ops_place *place,
 {
     const struct console_api *api = arg;
     struct err err = ERR_INIT;
-    struct redrive_plan plan;
+    struct wish wish = {0};
     struct json_object *body;
-    bool began = false;
     int rc = reply_read_body(request, &body, &err);
-    rc = rc ? rc : redrive(api->redriver, place, body, ctx, &plan, &began, &err);
+    rc = rc ? rc : read_order(body, &wish.order, &err);
+    if (rc == 0) {
+        struct json_object *dry_run = json_at(body, "/dry_run");
+        wish.dry_run = dry_run && json_object_get_boolean(dry_run);
+        console_api_say_who(api, request, place, json_string_at(body, "/who", NULL),
+                            wish.order.who, sizeof wish.order.who);
+        rc = redrive(api->redriver, place, ctx, &wish, &err);
+    }
     if (rc) {
         reply_failure(request, rc, &err);
     } else {
-        reply_json(request, began ? 202 : 200, plan_json(&plan));
+        reply_json(request, wish.began ? 202 : 200, plan_json(&wish.plan));
     }
     json_free(body);
 }

@@ -27,26 +27,58 @@ void reply_text(struct httpd_request *request, int status, const char *json, siz
     httpd_reply(request, status, headers, json, len);
 }
 
-void reply_json(struct httpd_request *request, int status, struct json_object *doc)
+static void reply_doc(struct httpd_request *request, int status, struct json_object *doc,
+                      const char *const *headers)
 {
     struct str text;
     str_init(&text);
     json_print(doc, &text);
     str_addc(&text, '\n');
-    reply_text(request, status, text.data, text.len);
+    httpd_reply(request, status, headers, text.data, text.len);
     str_release(&text);
     json_free(doc);
+}
+
+void reply_json(struct httpd_request *request, int status, struct json_object *doc)
+{
+    const char *headers[REPLY_HEADERS_MAX];
+    reply_headers("application/json", headers);
+    reply_doc(request, status, doc, headers);
+}
+
+void reply_json_with(struct httpd_request *request, int status, struct json_object *doc,
+                     const char *name, const char *value)
+{
+    const char *headers[REPLY_HEADERS_MAX + 2];
+    size_t n = 0;
+    reply_headers("application/json", headers);
+    while (headers[n]) {
+        n++;
+    }
+    headers[n] = name;
+    headers[n + 1] = value;
+    headers[n + 2] = NULL;
+    reply_doc(request, status, doc, headers);
+}
+
+static struct json_object *error_doc(const char *error, const char *next)
+{
+    struct json_object *doc = json_object_new_object();
+    json_object_object_add(doc, "error", json_object_new_string(error));
+    json_put_text(doc, "next", next);
+    return doc;
 }
 
 void reply_error(struct httpd_request *request, int status, const char *error,
                  const char *next)
 {
-    struct json_object *doc = json_object_new_object();
-    json_object_object_add(doc, "error", json_object_new_string(error));
-    if (next) {
-        json_object_object_add(doc, "next", json_object_new_string(next));
-    }
-    reply_json(request, status, doc);
+    reply_json(request, status, error_doc(error, next));
+}
+
+void reply_error_with(struct httpd_request *request, int status, const char *error,
+                      const char *next, const char *name, const char *value)
+{
+    reply_json_with(request, status, error_doc(error, next), name, value);
 }
 
 void reply_failure(struct httpd_request *request, int rc, const struct err *err)

@@ -18,6 +18,12 @@ void reply_json(struct httpd_request *request, int status,
 void reply_error(struct httpd_request *request, int status, const char *error,
                  const char *next);
 
+/* The same two with one header more. */
+void reply_json_with(struct httpd_request *request, int status, struct json_object *doc,
+                     const char *name, const char *value);
+void reply_error_with(struct httpd_request *request, int status, const char *error,
+                      const char *next, const char *name, const char *value);
+
 /* For what a function of ops returned. */
 void reply_failure(struct httpd_request *request, int rc, const struct err *err);
 

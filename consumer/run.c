@@ -94,6 +94,7 @@ static bool reload(struct run *run, const char *who, const char *why, struct str
     bool taken = reload_now(&run->reload, run->worker, outcome);
     if (taken) {
         heartbeat_config(run->heartbeat, run->reload.config);
+        admin_set(run->admin, run->reload.config);
     }
     notify_ready(run->notify);
     note_reload(run, who, why, outcome->data);

@@ -3,6 +3,8 @@
  * others are woken and pull what is theirs on the httpd loop. A client leaves the list in
  * `left`, which httpd calls last, so that a request on the list can be woken.
  *
+ * Who listens is asked for at every pull: not a byte is sent to who may no longer.
+ *
  * Lock order: `mu`, then httpd's. left is called with none held. */
 #include "stream.h"
 
@@ -26,12 +28,14 @@ struct client {
     struct stream *stream;
     struct httpd_request *request;
     struct feed_subscriber *subscriber;
-    size_t greeted; /* bytes of the greeting that are out; of the httpd loop */
+    struct guard_who who; /* let in, when there is a guard */
+    size_t greeted;       /* bytes of the greeting that are out; of the httpd loop */
 };
 
 struct stream {
     struct live *live;
     bool ask_kafka;
+    struct guard *guard; /* NULL: none */
     struct metric *clients_now;
     struct metric *evicted;
     struct metric *dropped;
@@ -47,6 +51,10 @@ struct stream {
 static ssize_t pull(void *arg, char *out, size_t max)
 {
     struct client *c = arg;
+    struct guard *guard = c->stream->guard;
+    if (guard && !guard_still(guard, &c->who, RULE_READ, "stream")) {
+        return -1;
+    }
     size_t left = sizeof greeting - 1 - c->greeted;
     if (left > 0) {
         size_t part = left < max ? left : max;
@@ -73,7 +81,11 @@ static void left(void *arg)
 
 static void wake(void *arg)
 {
-    struct stream *s = arg;
+    stream_look_again(arg);
+}
+
+void stream_look_again(struct stream *s)
+{
     MUST(pthread_mutex_lock(&s->mu));
     struct client *c;
     LIST_FOREACH(c, &s->clients, link)
@@ -101,7 +113,7 @@ static void snapshot(void *arg, struct ops_place *place, int64_t until_ms,
 /* --- the two paths --- */
 
 static void admit(struct stream *s, struct httpd_request *request,
-                  struct feed_subscriber *subscriber)
+                  struct feed_subscriber *subscriber, const struct guard_who *who)
 {
     const char *headers[REPLY_HEADERS_MAX + 2];
     reply_headers("text/event-stream; charset=utf-8", headers);
@@ -116,6 +128,7 @@ static void admit(struct stream *s, struct httpd_request *request,
     c->stream = s;
     c->request = request;
     c->subscriber = subscriber;
+    c->who = *who;
     MUST(pthread_mutex_lock(&s->mu));
     LIST_INSERT_HEAD(&s->clients, c, link);
     MUST(pthread_mutex_unlock(&s->mu));
@@ -126,7 +139,8 @@ static void admit(struct stream *s, struct httpd_request *request,
 
 /* A browser that reconnects says the last id in a header; a page that opened the stream
  * anew says it in the query. */
-static void serve_stream(struct stream *s, struct httpd_request *request)
+static void serve_stream(struct stream *s, struct httpd_request *request,
+                         const struct guard_who *who)
 {
     const char *space = httpd_query(request, "ns");
     const char *last_id = httpd_header(request, "last-event-id");
@@ -149,7 +163,7 @@ static void serve_stream(struct stream *s, struct httpd_request *request)
                     "try again later, or ask /api/v1/fleet once in a while");
         return;
     }
-    admit(s, request, subscriber);
+    admit(s, request, subscriber, who);
 }
 
 static void reply_frame(void *arg, const char *json, size_t len)
@@ -164,11 +178,14 @@ bool stream_serve(struct stream *s, struct httpd_request *request)
     if (!fleet && strcmp(path, "/api/v1/stream") != 0) {
         return false;
     }
-    if (!reply_may_read(request)) {
+    struct guard_who who = {0};
+    if (!reply_may_read(request) ||
+        (s->guard &&
+         !guard_lets_read(s->guard, request, fleet ? "fleet" : "stream", &who))) {
         return true;
     }
     if (!fleet) {
-        serve_stream(s, request);
+        serve_stream(s, request, &who);
     } else if (!live_ask(s->live, reply_frame, request)) {
         reply_error(request, 503, "too many ask at once", "ask again in a moment");
     }
@@ -209,6 +226,7 @@ struct stream *stream_start(const struct stream_options *options)
 {
     struct stream *s = mem_zalloc(sizeof *s);
     s->ask_kafka = options->ask_kafka;
+    s->guard = options->guard;
     MUST(pthread_mutex_init(&s->mu, NULL));
     cond_init(&s->empty);
     if (options->metrics) {

@@ -5,6 +5,7 @@
 
 #include "base/metrics.h"
 #include "fleet/config.h"
+#include "guard.h"
 #include "wire/httpd.h"
 
 struct stream;
@@ -15,6 +16,7 @@ struct stream_options {
     size_t clients_max;
     size_t ring_bytes_max; /* what is kept for those that come back */
     bool ask_kafka;        /* for the fleet's offsets, when Redis does not answer */
+    struct guard *guard;   /* who may read; NULL: everybody; borrowed until stream_stop */
 };
 
 struct stream *stream_start(const struct stream_options *options);
@@ -24,6 +26,10 @@ struct stream *stream_start(const struct stream_options *options);
 bool stream_serve(struct stream *stream, struct httpd_request *request);
 
 void stream_collect(struct stream *stream); /* before the metrics are written */
+
+/* The guard has another configuration, or a session is over: who may listen no longer is
+ * cut off. Any thread. */
+void stream_look_again(struct stream *stream);
 
 /* Tell all clients that it is over and wait, at most until then, for them to have read
  * it. Before httpd_stop; then stream_stop. */

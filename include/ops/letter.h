@@ -53,6 +53,9 @@ struct letter_filter {
     int64_t since_ms;    /* put there then or later */
     int64_t until_ms;    /* before then */
     bool handled;        /* also those that were redriven or dropped */
+    /* Of those that are so far meant: is this one, too? NULL: yes. */
+    bool (*also)(void *arg, const struct letter *letter);
+    void *arg;
 };
 bool letter_matches(const struct letter *letter, const struct letter_filter *filter);
 

@@ -269,7 +269,7 @@ static void set_counters(struct ops_place *place, const struct deadletters_list 
 static bool is_whole(const struct letter_filter *f)
 {
     return !f->target && !f->reason && !f->event && !f->redrive && !f->since_ms &&
-           !f->until_ms && !f->handled;
+           !f->until_ms && !f->handled && !f->also;
 }
 
 int deadletters_list(struct ops_place *place, const struct letter_filter *filter,

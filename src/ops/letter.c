@@ -110,7 +110,7 @@ bool letter_matches(const struct letter *l, const struct letter_filter *f)
            (!f->event || strcmp(f->event, l->id) == 0) &&
            (!f->redrive || (l->redrive && strcmp(f->redrive, l->redrive) == 0)) &&
            (!f->since_ms || l->at_ms >= f->since_ms) &&
-           (!f->until_ms || l->at_ms < f->until_ms);
+           (!f->until_ms || l->at_ms < f->until_ms) && (!f->also || f->also(f->arg, l));
 }
 
 const char *letter_unfit(const struct letter *l, bool target_is_there)

@@ -53,7 +53,8 @@ static void begin(void)
              "console: {read_only: false, token_file: %s/secret}\n",
              redis.url, folder);
     config = load_good(text);
-    guard = guard_new(config, &err);
+    const struct guard_options who = {.config = config, .console = true};
+    guard = guard_new(&who, &err);
     assert_non_null(guard);
     api = (struct console_api){.config = config,
                                .guard = guard,
