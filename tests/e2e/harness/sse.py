@@ -11,9 +11,10 @@ from .proc import now
 class Listener:
     """One client. frames() yields (id, event, data) until the server ends the stream."""
 
-    def __init__(self, port, query="", last_id=None, timeout_s=20):
+    def __init__(self, port, query="", last_id=None, timeout_s=20, headers=None):
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
-        self.connection.request("GET", "/api/v1/stream" + query, headers={"Last-Event-ID": last_id} if last_id else {})
+        self.connection.request("GET", "/api/v1/stream" + query,
+                                headers={**({"Last-Event-ID": last_id} if last_id else {}), **(headers or {})})
         self.answer = self.connection.getresponse()
 
     def frames(self):
