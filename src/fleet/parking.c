@@ -50,7 +50,7 @@ int parking_round(int round, enum verdict verdict)
     return next == LEDGER_DEAD_ROUND ? round : next;
 }
 
-/* It was called in this round, and that is why it waits. */
+/* It was called in this round, and that is why it waits: the next wait is longer. */
 static bool has_failed(const struct unit *unit)
 {
     return unit->tries > 0 && !unit->held;

@@ -163,7 +163,7 @@ static void ended(struct http_call *call)
         return;
     }
     unit->attempts++;
-    unit->tries += unit->result.class != ATTEMPT_HELD;
+    unit->tries++;
     keep_try(unit);
     count_call(fleet, unit);
     if (breaker_report(&target->downstream->breaker, attempt_is_sick(&unit->result, call),

@@ -47,6 +47,22 @@ static void answers__not_now_is_held_without_a_try(void **state)
     end();
 }
 
+/* What failed before in the round is not why it waits. */
+static void answers__not_now_after_a_failure_makes_no_longer_wait(void **state)
+{
+    (void)state;
+    begin(ARGOCD "    retry: {hold: 10s, backoff: 1ms..5ms}\n", "ci", true);
+    answer(0, "/a/x", 2, 503, 403);
+    t.scripts[0].body = WINDOW;
+    publish(EVENT("1", "x", "c"));
+    go();
+    assert_true(fake_await_done(t.partition, 1));
+    assert_int_equal(calls(), 2);
+    assert_string_equal(header(0, PARK_REASON), "sync-window");
+    assert_string_equal(header(0, PARK_TIER), "0");
+    end();
+}
+
 static void answers__not_now_past_the_budget_is_no_death(void **state)
 {
     static const char *const headers[] = {PARK_TARGET,     "a", PARK_ROUND, "7",
