@@ -2,6 +2,8 @@
  * attempt or its budget. */
 #include "fake_gate.h"
 
+#include "fleet/work_inside.h"
+
 static const char *header(size_t i, const char *name)
 {
     const struct fake_sent *sent = fake_sent_at(i);
@@ -360,6 +362,39 @@ static void held__an_answer_that_crosses_its_recall_counts(void **state)
     assert_true(fake_await_done(t.partition, 1));
     assert_int_equal(calls(), 1);
     assert_int_equal(fake_gate.recalls, 1); /* said once */
+    end_gated();
+}
+
+/* Redis lost its memory and another took the unit while its gate was asked: it is claimed
+ * again, whatever the gate says. */
+static void held__a_claim_lost_meanwhile_is_asked_for_again(void **state)
+{
+    struct ledger_entry other = {.target = "a", .identity = "i", .lease_ms = 10000};
+    struct ledger_entry *others[] = {&other};
+    struct ledger_entry *entries[1];
+    struct unit *picked[1];
+    struct unit unit = {.entry = other, .claimed = true};
+    struct gate_ask ask = {.says = GATE_OPEN};
+    (void)state;
+    begin_gated("", "ci", true);
+    ledger_entry_init(t.fleet.ledger, &other);
+    assert_int_equal(ledger_claim(t.fleet.ledger, others, 1), 0);
+    assert_int_equal(other.result, LEDGER_GRANTED);
+    ledger_entry_init(t.fleet.ledger, &unit.entry);
+    unit.entry.lease_end_boot_ms = now_boot_ms() + 1000;
+    unit.ask = &ask;
+    atomic_store(&unit.state, UNIT_ASKING);
+    struct work w = {.fleet = &t.fleet,
+                     .units = &unit,
+                     .count = 1,
+                     .asking = 1,
+                     .picked = picked,
+                     .entries = entries};
+    work_renew_due(&w, now_ms());
+    assert_false(unit.claimed);
+    assert_int_equal(unit_state_now(&unit), UNIT_ASKING); /* its gate has it still */
+    work_gate_answered(&w, &unit);
+    assert_int_equal(unit_state_now(&unit), UNIT_CLAIM);
     end_gated();
 }
 
