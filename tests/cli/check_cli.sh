@@ -219,6 +219,9 @@ fi
 # what operators ask: what cannot be reached is said, with the next step
 expect 69 'Redis does not answer' sluice trace -c good.yaml --set redis.url=redis://127.0.0.1:1 some-event
 expect 64 'name one event' sluice trace -c good.yaml
+expect 69 'Redis does not answer' sluice workflow -c good.yaml --set redis.url=redis://127.0.0.1:1 --set workflow.timeout=50ms an-app
+expect 69 '"status": "timeout"' sluice workflow -c good.yaml --set redis.url=redis://127.0.0.1:1 --set workflow.timeout=50ms --json an-app
+expect 64 'name one application' sluice workflow -c good.yaml
 expect 69 'check kafka.brokers' sluice doctor -c good.yaml --timeout 300ms --set 'kafka.brokers=[127.0.0.1:1]' \
     --set redis.url=redis://127.0.0.1:1
 expect 69 'Redis does not answer' sluice config diff -c good.yaml --set redis.url=redis://127.0.0.1:1
