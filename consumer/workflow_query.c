@@ -73,9 +73,27 @@ bool workflow_query_cd(struct workflow_query *q, const struct config *config,
 
 /* --- asking --- */
 
+/* A question may be put twice, and a connection that was kept open may be closed by its
+ * other end just when it is used again. */
+static bool ask_again(struct workflow_query *q)
+{
+    struct http_ask *ask = &q->ask;
+    if (q->again || ask->rc || ask->call.end != HTTP_END_UNCERTAIN ||
+        strstr(ask->call.error, "timed out")) {
+        return false;
+    }
+    q->again = true;
+    http_ask_release(ask);
+    http_ask_start(q->http, q->ctx, ask);
+    return true;
+}
+
 static void on_answer(struct http_ask *ask)
 {
     struct workflow_query *q = ask->arg;
+    if (ask_again(q)) {
+        return;
+    }
     q->ended_ms = now_ms();
     batch_done(q->batch, q->index, ask->rc);
 }
@@ -84,6 +102,8 @@ void workflow_query_start(struct workflow_query *q, struct http *http,
                           struct http_pool *pool, struct ctx *ctx, struct batch *batch,
                           size_t i)
 {
+    q->http = http;
+    q->ctx = ctx;
     q->batch = batch;
     q->index = i;
     q->began_ms = now_ms();

@@ -22,7 +22,10 @@ struct workflow_query {
     struct target_request request;
     struct http_ask ask;
     struct batch *batch;
+    struct http *http;
+    struct ctx *ctx;
     size_t index;
+    bool again; /* it was sent a second time */
     int64_t began_ms;
     int64_t ended_ms; /* 0: it was never asked */
 

@@ -12,13 +12,14 @@
 #include "wire/json.h"
 #include "wire/redis_ask.h"
 
-enum way { ANSWERS, FAILS, HANGS, BABBLES };
+enum way { ANSWERS, FAILS, HANGS, BABBLES, BREAKS };
 
 static struct stage {
     struct redis_server redis;
     struct server systems; /* the CI system and the target, by path */
     enum way ci;
     enum way cd;
+    int breaks; /* so many of the next questions of CD are broken off */
     const char *ci_says;
     struct httpd_request *hung[4]; /* guarded by the server's mu */
     int hung_count;
@@ -40,6 +41,9 @@ static void answer_as(struct httpd_request *r, enum way way, const char *json)
     case BABBLES:
         httpd_reply(r, 200, NULL, "<html>", 6);
         break;
+    case BREAKS:
+        httpd_reset(r);
+        break;
     case HANGS:
         t.hung[t.hung_count++] = r; /* is decided at the end of the test */
         break;
@@ -52,7 +56,10 @@ static void serve(struct server *s, struct httpd_request *r)
     str_addf(&s->seen, "%s %s %s\n", httpd_path(r),
              httpd_query(r, "app") ? httpd_query(r, "app") : "-",
              httpd_header(r, "authorization") ? httpd_header(r, "authorization") : "-");
-    answer_as(r, is_ci ? t.ci : t.cd,
+    answer_as(r,
+              is_ci            ? t.ci
+              : t.breaks-- > 0 ? BREAKS
+                               : t.cd,
               is_ci ? t.ci_says
                     : "{\"status\":{\"operationState\":{\"phase\":\"Running\"},"
                       "\"sync\":{\"status\":\"OutOfSync\"}}}");
@@ -103,6 +110,7 @@ static void begin_on(const char *redis_url, const char *timeout)
     t.ci = t.cd = ANSWERS;
     t.ci_says = "{\"state\":\"success\"}";
     t.hung_count = 0;
+    t.breaks = 0;
 }
 
 static void begin(const char *timeout)
@@ -299,6 +307,24 @@ static void workflow__names_the_secret_it_lacks_and_asks_the_other(void **state)
     assert_legs(doc, "error", "ok");
     assert_says(doc, "/ci/why", "workflow.ci.headers.authorization: there is no secret");
     assert_null(strstr(t.systems.seen.data, "/ci/"));
+    json_free(doc);
+    end();
+}
+
+static void workflow__asks_once_more_when_a_connection_breaks(void **state)
+{
+    (void)state;
+    begin("8s");
+    have_event();
+    t.breaks = 1;
+    struct json_object *doc = read_app("x", 0);
+    assert_legs(doc, "ok", "ok");
+    assert_int_equal(t.systems.handled, 3);
+    json_free(doc);
+    t.breaks = 2;
+    doc = read_app("x", 0);
+    assert_legs(doc, "ok", "error");
+    assert_says(doc, "/cd/why", "argo: answer: ");
     json_free(doc);
     end();
 }
