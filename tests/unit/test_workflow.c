@@ -497,7 +497,12 @@ static void begin_console(struct server *console)
     struct err err = ERR_INIT;
     struct jobs *jobs = jobs_start(t.config, &err);
     assert_non_null(jobs);
-    api = (struct console_api){.config = t.config, .jobs = jobs, .workflow = t.workflow};
+    const struct guard_options guard = {.config = t.config, .console = true};
+    api = (struct console_api){.config = t.config,
+                               .guard = guard_new(&guard, &err),
+                               .jobs = jobs,
+                               .workflow = t.workflow};
+    assert_non_null(api.guard);
     server_init(console, serve_api);
     struct httpd_options options = options_of(console);
     options.aborted = on_left;
@@ -509,6 +514,7 @@ static void end_console(struct server *console)
 {
     server_stop(console);
     jobs_stop(api.jobs);
+    guard_free(api.guard);
 }
 
 #define GET(path) "GET /api/v1/" path " HTTP/1.1\r\nHost: a\r\n\r\n"
