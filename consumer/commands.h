@@ -30,6 +30,7 @@ int top_run(const struct command_line *line);
 int tap_run(const struct command_line *line);
 int workflow_run(const struct command_line *line);
 int trace_run(const struct command_line *line);
+int kube_get_run(const struct command_line *line);
 int manual_run(const struct command_line *line);
 int wait_run(const struct command_line *line);
 int version_run(const struct command_line *line);
@@ -47,6 +48,7 @@ extern const struct flag doctor_flags[];
 extern const struct flag console_flags[];
 extern const struct flag healthcheck_flags[];
 extern const struct flag status_flags[];
+extern const struct flag kube_get_flags[];
 extern const struct flag wait_flags[];
 extern const struct flag tap_flags[];
 

@@ -178,6 +178,20 @@ static const struct command commands[] = {
                 "answer within workflow.timeout is left out and named. Exit code 1: it "
                 "is not known,\nor one side is an error or a timeout.",
      .run = workflow_run},
+    {.name = "kube get",
+     .words = "OBJECT...|-",
+     .words_max = COMMAND_WORDS_MAX,
+     .summary = "Read objects of Kubernetes clusters, many in one call",
+     .details =
+         "An OBJECT is API/KIND/NAME or API/KIND/NAMESPACE/NAME, such as v1/Node/n1 or\n"
+         "apps/v1/Deployment/shop/api; CLUSTER: may stand in front. - reads them from "
+         "standard input, one a\nline. The clusters are those of `clusters`. What could "
+         "be "
+         "read is shown in the order asked, the\nrest is named on standard error. Exit "
+         "code 1: some are not there; 69: a cluster did not answer, or\nnot in time; 77: "
+         "refused; 78: not configured.",
+     .flags = kube_get_flags,
+     .run = kube_get_run},
     {.name = "console",
      .summary = "Serve a page that shows the fleet live, and its API",
      .details =

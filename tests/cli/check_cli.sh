@@ -248,5 +248,30 @@ expect 64 'go with --into topic' sluice replay --since 2h --into group --target 
 expect 64 'exclude each other' sluice replay --since 2h --resend-delivered --skip-delivered -c good.yaml
 expect 64 'expected a time such as 6h' sluice replay --from p3 -c good.yaml
 
+# clusters: what is refused before anything is dialled
+cat >clusters.yaml <<'Y'
+targets: {t: {url: "http://127.0.0.1:1/x"}}
+clusters: {east: {kubeconfig: kubeconfig}, far: {virtual: true}}
+Y
+cat >kubeconfig <<'Y'
+current-context: a
+clusters: [{name: c, cluster: {server: "https://127.0.0.1:1"}}]
+contexts: [{name: a, context: {cluster: c, user: u}}]
+users: [{name: u, user: {exec: {command: aws}}}]
+Y
+expect 64 'name an object' sluice kube get -c clusters.yaml
+expect 64 'expected a number from 1 to 64' sluice kube get -c clusters.yaml --width 0 v1/Node/a
+expect 64 'is no duration' sluice kube get -c clusters.yaml --timeout 5 v1/Node/a
+expect 64 'expected yaml, json or name' sluice kube get -c clusters.yaml -o table v1/Node/a
+expect 78 'no cluster is configured' sluice kube get -c good.yaml v1/Node/a
+expect 78 'name one: east, far' sluice kube get -c clusters.yaml v1/Node/a
+expect 78 'names no object' sluice kube get -c clusters.yaml --cluster east Node/a
+expect 78 'user "u": exec runs a program' sluice kube get -c clusters.yaml east:v1/Node/a
+expect 78 'far is virtual' sluice kube get -c clusters.yaml far:v1/Node/a
+sed -i 's/exec: {command: aws}/token: s3cret/' kubeconfig
+expect 69 'east:v1/Node/a: GET /api/v1/nodes/a: connect: ' sluice kube get -c clusters.yaml east:v1/Node/a
+refute s3cret
+expect 69 '"status": "unreachable"' sluice kube get -c clusters.yaml -o json east:v1/Node/a
+
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]
