@@ -56,10 +56,10 @@ static void read_workflow(void *arg, struct ops_place *place,
     console_api_name(request, app);
     int rc = workflow_read(api->workflow, place, app, ctx, &doc, &err);
     if (rc == -ENOENT) {
-        reply_error(request, 404, err.text,
-                    "an application is known while one of its events is in the history "
-                    "(history.events, history.ttl); the name may be written "
-                    "percent-encoded");
+        reply_error(
+            request, 404, err.text,
+            "GET /api/v1/apps lists those that are known; one is while an event of it "
+            "is in the history (history.events, history.ttl)");
         return;
     }
     if (rc) {

@@ -55,6 +55,11 @@ void workflow_stop(struct workflow *w)
 
 /* --- the past --- */
 
+struct asking {
+    struct workflow_query *query;
+    struct http_pool *pool;
+};
+
 struct reading {
     struct workflow *workflow;
     struct ctx *ctx; /* until the deadline */
@@ -67,8 +72,7 @@ struct reading {
 
     struct workflow_query *queries; /* the CI system, then one for each unit */
     size_t count;
-    struct workflow_query **asked; /* of them, those that ask */
-    struct http_pool **pools;      /* of those */
+    struct asking *asked; /* of them, those that ask */
     size_t asked_count;
 };
 
@@ -186,8 +190,7 @@ static size_t find_target(const struct config *config, const char *name)
 static void will_ask(struct reading *r, struct workflow_query *query,
                      struct http_pool *pool)
 {
-    r->asked[r->asked_count] = query;
-    r->pools[r->asked_count++] = pool;
+    r->asked[r->asked_count++] = (struct asking){query, pool};
 }
 
 static void prepare(struct reading *r)
@@ -197,7 +200,6 @@ static void prepare(struct reading *r)
     r->count = 1 + length(r->units);
     r->queries = mem_array(r->count, sizeof r->queries[0]);
     r->asked = mem_array(r->count, sizeof r->asked[0]);
-    r->pools = mem_array(r->count, sizeof r->pools[0]);
     config_workflow_event(&event, field_of, r);
     if (workflow_query_ci(&r->queries[0], w->config, &event)) {
         will_ask(r, &r->queries[0], w->ci);
@@ -218,7 +220,8 @@ static void prepare(struct reading *r)
 static void start(void *arg, struct batch *batch, size_t i)
 {
     struct reading *r = arg;
-    workflow_query_start(r->asked[i], r->workflow->http, r->pools[i], r->ctx, batch, i);
+    workflow_query_start(r->asked[i].query, r->workflow->http, r->asked[i].pool, r->ctx,
+                         batch, i);
 }
 
 /* All at once: they are few, and the legs shall not wait for each other. */
@@ -231,7 +234,7 @@ static void ask_all(struct reading *r)
     int rc = batch_run(r->ctx, r->asked_count, r->asked_count, start, r, results);
     (void)rc; /* each is judged by itself */
     for (size_t i = 0; i < r->asked_count; i++) {
-        workflow_query_judge(r->asked[i], results[i]);
+        workflow_query_judge(r->asked[i].query, results[i]);
     }
     free(results);
 }
@@ -363,7 +366,6 @@ static void reading_release(struct reading *r)
     }
     free(r->queries);
     free(r->asked);
-    free(r->pools);
     json_free(r->ids);
     json_free(r->chapters);
     json_free(r->units);
