@@ -66,7 +66,7 @@ struct unit {
                          BLOCKED or GRANT */
     enum verdict verdict;
     char reason[UNIT_REASON_MAX]; /* why deferred, dead or skipped: a short word */
-    char detail[UNIT_DETAIL_MAX]; /* the last failure in words, for the parked record and
+    char detail[UNIT_DETAIL_MAX]; /* the last answer in words, for the parked record and
                                      the log */
 
     struct ledger_entry entry;

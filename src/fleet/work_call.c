@@ -139,11 +139,11 @@ static void done(const struct fleet *fleet, struct unit *unit)
         unit->follow = str_take(&path);
     }
     str_release(&path);
+    snprintf(unit->detail, sizeof unit->detail, "%s", unit->result.detail);
     if (unit->result.class == ATTEMPT_DONE) {
         work_call_record(fleet, unit, VERDICT_TRIGGERED, "", unit->call.status);
         return;
     }
-    snprintf(unit->detail, sizeof unit->detail, "%s", unit->result.detail);
     work_call_record(fleet, unit, VERDICT_DUPLICATE, "already-there", unit->call.status);
 }
 

@@ -115,6 +115,9 @@ def every_answer(stage):
     found = {s: End(u["verdict"], u.get("reason", ""), calls[s]) for s, u in ended(stage).items()}
     wrong = [f"{s}: {tuple(found[s])}, not {tuple(e)}" for s, e in ENDS.items() if found[s] != e]
     stage.demand(not wrong, "; ".join(wrong))
+    triggered = "\n".join(x for x in ask(stage, "trace", "e-00000")[0].splitlines() if x.startswith("triggered"))
+    stage.demand("eventID 14a657c3" in triggered, f"no word of Tekton's event: {triggered}")
+    stage.demand("in progress" not in triggered, f"words of a failure that is over: {triggered}")
     dead = stage.dead()
     stage.demand(sorted(dead) == sorted(f"{s}/e-00000" for s, e in ENDS.items() if e.verdict == DEAD), f"dead: {sorted(dead)}")
     for scene, end in ENDS.items():
