@@ -120,7 +120,8 @@ const TILES = [
   { id: 'p95', label: 'p95, event to trigger', of: t => t.p95_ms, show: span, sub: t => t.in_flight == null ? '' : count(t.in_flight) + ' in flight' },
   { id: 'dead', label: 'dead letters', of: t => t.dead, show: count },
 ];
-const past = []; // one entry a second: [at, [values]]
+// One entry a second: [at, [values]].
+const past = [];
 
 function makeTiles() {
   for (const tile of TILES) {
@@ -237,7 +238,7 @@ function button(cell, word, act) {
   const there = cell.firstElementChild;
   if (!word) { if (there) there.remove(); return; }
   if (there) put(there, word);
-  else cell.append(h('button', { type: 'button', class: 'quiet', onclick: e => { e.stopPropagation(); act(); } }, word));
+  else cell.append(h('button', { class: 'quiet', onclick: e => { e.stopPropagation(); act(); } }, word));
 }
 
 const TARGET = { ok: ['ok', '✓'], idle: ['off', '–'], open: ['bad', '✗'], paused: ['warn', '‖'], silent: ['warn', '?'] };
@@ -355,7 +356,11 @@ function connect() {
   on('goodbye', () => showLive());
   source.onerror = () => {
     showLive();
-    if (source && source.readyState === EventSource.CLOSED) { disconnect(); retry = setTimeout(connect, RETRY_MS); }
+    if (source && source.readyState === EventSource.CLOSED) {
+      disconnect();
+      retry = setTimeout(begin, RETRY_MS);
+      ask('fleet').catch(e => showBanner('access', e.message));
+    }
   };
 }
 function disconnect() {
@@ -391,6 +396,7 @@ async function ask(path, options) {
   } catch {
     throw new Error('The console does not answer');
   }
+  if (answer.status === 401 && !options) signIn();
   if (!answer.ok) throw Object.assign(new Error(clean(body.error || answer.statusText, 600) + (body.next ? '. Next: ' + clean(body.next) : '')), { status: answer.status });
   return body;
 }
@@ -409,6 +415,29 @@ function confirmAct({ title, what, fields = [], cli, go, run }) {
   $('act-error').hidden = true;
   $('act').showModal();
   (token ? $('act-go') : $('act-token')).focus();
+}
+// Reading wants a token here. What it opens is a session of this browser; the token itself stays for what acts.
+function signIn() {
+  disconnect();
+  if ($('act').open) return;
+  token = '';
+  confirmAct({ title: 'Sign in', go: 'Sign in', what: () => 'This console answers only who has a token.',
+    cli: () => `curl -H 'authorization: Bearer TOKEN' ${location.origin}/api/v1/fleet`,
+    run: async () => { await act('session'); begin(); route(); } });
+}
+$('out').onclick = () => ask('session', { method: 'DELETE' }).then(() => location.reload());
+function begin() {
+  ask('console').then(i => {
+    info = i;
+    $('keys-act').hidden = !offers('pause');
+    $('nav-dead').hidden = !offers('deadletters');
+    $('out').hidden = !i.who;
+    put($('out'), 'sign out ' + clean(i.who));
+    showBanner('access', '');
+    if (offers('redrive')) followRedrive();
+    connect();
+    soon();
+  }, e => { if (e.status !== 401) retry = setTimeout(begin, RETRY_MS); });
 }
 const field = (label, input) => h('label', null, label, input);
 const choice = (values, chosen) => h('select', null, values.map(([v, word]) => h('option', { value: v, selected: v === chosen }, word)));
@@ -465,7 +494,7 @@ const tr = (...cells) => h('tr', null, cells.map(([content, kind, title]) => h('
 // A table in a box of its own that scrolls. heads: [word, class].
 function table(caption, heads, lines) {
   return h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': caption }, h('table', { class: 'nav' }, h('caption', { class: 'sr' }, caption),
-    h('thead', null, h('tr', null, heads.map(([word, kind]) => h('th', { scope: 'col', class: kind }, word)))), h('tbody', null, lines)));
+    h('thead', null, h('tr', null, heads.map(([word, kind]) => h('th', { class: kind }, word)))), h('tbody', null, lines)));
 }
 function panel(title, cli, ...children) { return h('article', { class: 'panel' }, h('header', null, h('h2', null, title), cli && copyable(cli)), children); }
 
@@ -492,7 +521,7 @@ async function showEvent(id) {
     body.replaceChildren(h('div', { class: 'cards' },
       panel(clean(story.event, 200), null, facts([['Repository', clean(story.repo)], ['App', clean(story.app)], ['Commit', story.commit && h('span', { class: 'm' }, clean(story.commit))], ['Known from', story.source === 'history' ? 'the history in Redis' : 'its dead letter'], ['In all', story.steps.length > 1 ? span(before - begin) : null]]),
         table('What became of each of its targets', [['Target'], ['Verdict'], ['Attempts']], (story.units || []).map(u => { const [kind, glyph] = VERDICT[u.verdict] || ['off', '?']; return tr([clean(u.target)], [[state(clean(u.verdict), kind, glyph), h('span', { class: 'sub' }, ' ' + clean(u.reason || ''))]], [count(u.attempts)]); }))),
-      panel('Timeline', null, line), h('p', null, h('button', { type: 'button', onclick: e => copy(curl, e.target) }, 'Copy as curl'))));
+      panel('Timeline', null, line), h('p', null, h('button', { onclick: e => copy(curl, e.target) }, 'Copy as curl'))));
   } catch (error) {
     fail(body, error);
   }
@@ -518,7 +547,7 @@ async function showDead() {
     body.replaceChildren(h('div', { class: 'cards' },
       panel(`${count(list.total)} outstanding, by reason`, 'sluice-consumer dlq list',
         table('Groups', [['Reason'], ['Target'], ['Count', 'n'], ['Oldest', 'n'], ['', 'act']], groups.map(g => tr([h('b', null, clean(g.reason, 80))], [clean(g.target, 80), 'cut'], [count(g.count), 'n'], [g.oldest_ms ? span(Date.now() - g.oldest_ms) + ' ago' : unknown, 'n'],
-          [[h('button', { type: 'button', class: 'quiet', onclick: () => { $('dead-target').value = g.target; $('dead-reason').value = g.reason; showDead(); } }, 'show'), ' ', offers('redrive') && h('button', { type: 'button', class: 'quiet', onclick: () => askRedrive({ target: g.target, reason: g.reason }, g.count) }, 'redrive')], 'act'])))),
+          [[h('button', { class: 'quiet', onclick: () => { $('dead-target').value = g.target; $('dead-reason').value = g.reason; showDead(); } }, 'show'), ' ', offers('redrive') && h('button', { class: 'quiet', onclick: () => askRedrive({ target: g.target, reason: g.reason }, g.count) }, 'redrive')], 'act'])))),
       panel('Letters, oldest first', 'sluice-consumer dlq show PARTITION:OFFSET',
         table('Letters', [['At'], ['Event'], ['Repo', 'mid'], ['Target'], ['Reason'], ['Tries', 'n'], ['Detail', 'mid']], letters.map(l => {
           const row = tr([day(l.at_ms)], [clean(l.event, 80), 'cut m'], [clean(l.repo, 80), 'cut mid'], [clean(l.target, 80), 'cut'], [clean(l.reason, 60)], [count(l.attempts), 'n'], [clean(l.detail, 120), 'cut mid', clean(l.detail)]);
@@ -526,7 +555,7 @@ async function showDead() {
           return row;
         })),
         letters.length < list.total && h('p', { class: 'foot' }, `${count(letters.length)} of ${count(list.total)}`)),
-      offers('redrive') && h('p', null, h('button', { type: 'button', onclick: () => askRedrive(f, list.total) }, `Redrive ${count(list.total)} …`))));
+      offers('redrive') && h('p', null, h('button', { onclick: () => askRedrive(f, list.total) }, `Redrive ${count(list.total)} …`))));
   } catch (error) {
     fail(body, error);
   }
@@ -686,6 +715,5 @@ document.addEventListener('keydown', e => {
 
 makeTiles();
 addEventListener('hashchange', route);
-ask('console').then(i => { info = i; $('keys-act').hidden = !offers('pause'); $('nav-dead').hidden = !offers('deadletters'); if (offers('redrive')) followRedrive(); soon(); }).catch(() => {});
+begin();
 route();
-connect();

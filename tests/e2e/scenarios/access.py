@@ -4,6 +4,7 @@ import json
 import os
 import signal
 
+from harness.browser import Browser
 from harness.config import merge, to_yaml
 from harness.proc import Child, free_port, wait_for
 from harness.registry import scenario
@@ -157,3 +158,42 @@ def what_is_taken_away_is_gone(stage):
     console.signal(signal.SIGHUP)
     console.wait_log("reload refused")
     demand(stage, console.port, 200, "GET", "/api/v1/fleet", "root")
+
+
+@scenario(brokers=("mock",), timeout_s=120)
+def signs_in(stage):
+    """In a real browser: the page asks for a token, refuses a wrong one, shows and offers what the right one may; the session
+    outlives a reload of the page and no script can read it; signed out, the page asks again."""
+    stage.set_up(partitions=2, targets=("a", "b"), changes=secured(stage))
+    stage.fleet(1)
+    console = Console(stage)
+    stage.publish([event(1, app="payments-api"), event(2, app="billing")])
+    stage.wait_done(stage.units(), 40)
+    page = stage.also(Browser(os.path.dirname(stage.consumer)))
+    asks = "document.getElementById('act').open && document.getElementById('act-h').textContent == 'Sign in'"
+    shows = "document.getElementById('verdict').dataset.level != 'unknown'"
+    page.order("open", url=f"http://127.0.0.1:{console.port}/#/event/e-00001")
+    page.order("until", js=asks)
+    stage.demand("token is missing" in page.order("text", at="#event-body"), "the event was shown to nobody")
+    page.order("fill", at="#act-token", value="not the token of anybody")
+    page.order("click", at="#act-go")
+    page.order("until", js="!document.getElementById('act-error').hidden")
+    os.makedirs(os.path.join(stage.programs, "pictures"), exist_ok=True)
+    page.order("shot", path=os.path.join(stage.programs, "pictures", "sign-in.png"), whole=False)
+    page.order("fill", at="#act-token", value=TOKENS["ann"])
+    page.order("click", at="#act-go")
+    page.order("until", js=f"{shows} && !document.getElementById('act').open")
+    page.order("until", js="document.querySelectorAll('#event-body .line li').length >= 4")
+    stage.demand(page.order("js", js="document.cookie") == "", "a script can read the session")
+    stage.demand(page.order("text", at="#out") == "sign out ann", page.order("text", at="#out"))
+    page.order("open", url=f"http://127.0.0.1:{console.port}/?again#/event/e-00002")
+    page.order("until", js=shows)
+    stage.demand("ann may not read apps/billing" in page.order("text", at="#event-body"), page.order("text", at="#event-body"))
+    page.order("press", key="1")
+    page.order("until", js="document.querySelectorAll('#targets tbody tr').length == 2")
+    stage.demand(page.order("texts", at="#targets tbody button") == ["pause"] * 2, "what ann may do is not offered")
+    stage.demand(not page.order("texts", at="#consumers tbody button"), "what ann may not do is offered")
+    page.order("shot", path=os.path.join(stage.programs, "pictures", "signed-in.png"))
+    page.order("click", at="#out")
+    page.order("until", js=asks)
+    stage.demand(not page.order("faults"), f"the page has faults: {page.order('faults')}")
