@@ -7,6 +7,7 @@ import urllib.parse
 
 from harness.cd_answers import SCENES, SECRETS
 from harness.cd_client import Cd
+from harness.config import merge
 from harness.operator import ask
 from harness.proc import Failure, wait_for
 from harness.registry import scenario
@@ -66,9 +67,9 @@ def set_up(stage, scenes, **changes):
         with open(os.path.join(stage.folder, f"secret-{kind}"), "w", encoding="ascii") as f:
             f.write(secret)
     retry = {"retry": {"hold": "2s", "backoff": "1ms..1ms"}}
-    stage.set_up(partitions=1, targets=(), changes={
+    stage.set_up(partitions=1, targets=(), changes=merge({
         "secrets": {k: {"file": os.path.join(stage.folder, f"secret-{k}")} for k in SECRETS},
-        "targets": {scene: {**target(cd, scene), **retry} for scene in scenes}, **changes})
+        "targets": {scene: {**target(cd, scene), **retry} for scene in scenes}}, changes))
     stage.fleet(1)
     return cd
 
@@ -162,5 +163,17 @@ def a_sync_window_is_waited_for(stage):
              alive=stage.alive())
     told = ask(stage, "trace", "e-00000")[0]
     stage.demand("sync-window" in told and "blocked by sync window" in told, f"the trace says {told}")
+    stage.demand(len(cd.requests()) == 2 and not stage.dead(), f"{len(cd.requests())} calls, dead: {stage.dead()}")
+    stage.stop_all()
+
+
+@scenario(brokers=("mock",), timeout_s=180, long=True)
+def a_sync_window_opens(stage):
+    """The same until the window opens, a minute later: the second call goes out, and the minute counts as no try."""
+    cd = set_up(stage, ["argocd-window"], targets={"argocd-window": {"retry": {"budget": "30s"}}})
+    stage.publish([event(0)])
+    cd.wait("argocd-window", 2, timeout_s=120)
+    wait_for(lambda: ended(stage), 20, "the unit to end", 0.3, alive=stage.alive())
+    stage.demand(ended(stage)["argocd-window"]["verdict"] == "triggered", f"ended: {ended(stage)}")
     stage.demand(len(cd.requests()) == 2 and not stage.dead(), f"{len(cd.requests())} calls, dead: {stage.dead()}")
     stage.stop_all()
