@@ -10,10 +10,28 @@ from harness.kube_api import TOKEN
 from harness.kube_store import workload
 from harness.machinery import Machinery
 from harness.registry import scenario
+from scenarios import kube
 
 
 def machinery(stage):
     return stage.also(Machinery(stage.programs, os.path.join(stage.folder, "kube")))
+
+
+@scenario(brokers=("none",), timeout_s=120, long=True)
+def manifests(stage):
+    """kube get over TLS: objects with and without a namespace in the order asked, one that is not there, a kind that is not."""
+    cluster = machinery(stage)
+    for n in range(30):
+        cluster.apply(workload(f"a-{n}", f"ns-{n % 3}", api=cluster.api, kind=cluster.kind))
+    cluster.ask("POST", "/apis/argoproj.io/v1alpha1/fleets", {"apiVersion": "argoproj.io/v1alpha1", "kind": "Fleet",
+                                                              "metadata": {"name": "all"}, "spec": {"size": 3}})
+    refs = [f"argoproj.io/v1alpha1/Rollout/ns-{n % 3}/a-{n}" for n in reversed(range(30))]
+    refs[10:10] = ["argoproj.io/v1alpha1/Fleet/all", "argoproj.io/v1alpha1/Rollout/ns-0/nobody"]
+    out = kube.get(stage, cluster.kubeconfig, *refs, code=1)
+    found = [r.get("manifest") or {} for r in json.loads(out)["items"]]
+    names = [m.get("metadata", {}).get("name") for m in found]
+    wanted = [None if r.endswith("nobody") else r.rsplit("/", 1)[1] for r in refs]
+    stage.demand(names == wanted, f"came back: {names}")
 
 
 ROLLOUTS = "/apis/argoproj.io/v1alpha1/namespaces/prod/rollouts"
