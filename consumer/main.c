@@ -174,9 +174,9 @@ static const struct command commands[] = {
      .summary = "Say how an application's last CI success stands",
      .details = "What the fleet saw of it and what became of it at each target, from "
                 "Redis; and how the run\nstands now: the CI system is asked as "
-                "workflow.ci says, each target as its kind can be asked.\nWho does not "
-                "answer within workflow.timeout is left out and named. Exit code 1: it "
-                "is not known,\nor one side is an error or a timeout.",
+                "workflow.ci says (`help workflow.ci`), each target as its\nkind can be "
+                "asked. Who does not answer within workflow.timeout is named. Exit code "
+                "1: the\napplication is not known, or one side is an error or a timeout.",
      .run = workflow_run},
     {.name = "kube get",
      .words = "OBJECT...|-",

@@ -180,14 +180,14 @@ const struct option config_options[] = {
     {.key = "history.ttl", .type = OPTION_DURATION, .initial = "24h", .min = MINUTE, .max = 30 * DAY,
      .help = "How long a story is kept"},
 
-    {.key = "workflow.timeout", .hot = true, .type = OPTION_DURATION, .initial = "5s", .min = 50, .max = 8 * SECOND,
+    {.key = "workflow.timeout", .type = OPTION_DURATION, .initial = "5s", .min = 50, .max = 8 * SECOND,
      .help = "How long a workflow's status may take to put together; what has not come by then is a timeout"},
-    {.key = "workflow.ci.url", .hot = true, .type = OPTION_TEXT,
+    {.key = "workflow.ci.url", .type = OPTION_TEXT,
      .help = "Where the CI system is asked how a run stands (GET); ${event.x} and ${secret.x} in path and query"
              " only; left out: it is not asked"},
-    {.key = "workflow.ci.headers", .hot = true, .type = OPTION_MAP,
+    {.key = "workflow.ci.headers", .type = OPTION_MAP,
      .help = "HTTP headers of that query; values may hold ${event.x} and ${secret.x}"},
-    {.key = "workflow.ci.status", .hot = true, .type = OPTION_TEXT,
+    {.key = "workflow.ci.status", .type = OPTION_TEXT,
      .help = "Where in its answer the status stands: a JSON pointer such as /status; left out: only whether it answers"},
 
     {.key = "http.listen", .type = OPTION_TEXT, .initial = "127.0.0.1:9464",
