@@ -39,6 +39,7 @@ struct console {
     struct jobs *jobs;
     struct redriver *redriver;
     struct workflow *workflow;
+    struct kube_reader *kube;
     struct stream *stream;
     struct httpd *httpd;
     struct console_api api;
@@ -154,7 +155,12 @@ static int console_start(struct console *c, struct err *err)
     if (!c->workflow) {
         return -EINVAL;
     }
-    c->api = (struct console_api){c->config, c->guard, c->jobs, c->redriver, c->workflow};
+    c->kube = kube_reader_start(c->config, err);
+    if (!c->kube) {
+        return -EINVAL;
+    }
+    c->api = (struct console_api){c->config,   c->guard,    c->jobs,
+                                  c->redriver, c->workflow, c->kube};
     return start_serving(c, c->config->console.listen, err);
 }
 
@@ -168,6 +174,7 @@ static void console_stop(struct console *c)
         jobs_stop(c->jobs);
     }
     workflow_stop(c->workflow);
+    kube_reader_stop(c->kube);
     if (c->redriver) {
         redriver_stop(c->redriver);
     }

@@ -9,6 +9,7 @@
 #include "console_act.h"
 #include "console_apps.h"
 #include "console_dead.h"
+#include "console_kube.h"
 #include "ops/doctor.h"
 #include "ops/trace.h"
 #include "reply.h"
@@ -153,6 +154,7 @@ static const struct api_route {
 } routes[] = {
     {"GET", "apps", console_apps_list, NULL, RULE_READ, KNOWN},
     {"GET", "apps/{app}/workflow", read_workflow, NULL, RULE_READ, "apps/"},
+    {"GET", "manifests", console_manifests, NULL, RULE_READ, KNOWN},
     {"GET", "events/{id}", read_event, NULL, RULE_READ, KNOWN},
     {"GET", "acts", console_acts, NULL, RULE_READ, "fleet"},
     {"GET", "deadletters", console_dead_list, NULL, RULE_READ, "deadletters"},

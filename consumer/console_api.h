@@ -5,6 +5,7 @@
 
 #include "guard.h"
 #include "jobs.h"
+#include "kube_reader.h"
 #include "redriver.h"
 #include "route.h"
 #include "workflow.h"
@@ -16,6 +17,7 @@ struct console_api {
     struct jobs *jobs;
     struct redriver *redriver;
     struct workflow *workflow;
+    struct kube_reader *kube;
 };
 
 /* Answer when the path is below /api/v1/. Returns false when it is not. On the httpd

@@ -158,6 +158,9 @@ void kube_reader_read(struct kube_reader *reader, struct ctx *ctx, int width,
     for (size_t i = 0; i < answer->count; i++) {
         struct manifest *item = &answer->items[i];
         struct err why = ERR_INIT;
+        if (item->rc != 0) {
+            continue;
+        }
         item->kube = get_kube(reader, item->ref->cluster, &why);
         if (item->kube == NULL) {
             item->rc = err_set(&item->err, -EINVAL, "%s", why.text);

@@ -46,7 +46,8 @@ int kube_reader_parse(const struct kube_reader *reader,
                       const struct kube_question *question, struct kube_answer *answer,
                       struct err *err) __attribute__((warn_unused_result));
 
-/* Read them; each item has its own end. ctx, width  as manifests_get. */
+/* Read them; each item has its own end, and one whose rc is set already is not asked for.
+ * ctx, width  as manifests_get. */
 void kube_reader_read(struct kube_reader *reader, struct ctx *ctx, int width,
                       struct kube_answer *answer);
 void kube_answer_release(struct kube_answer *answer);
