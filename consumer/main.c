@@ -198,7 +198,9 @@ static const struct command commands[] = {
          "On console.listen (127.0.0.1:8080), until SIGTERM. It only shows, unless "
          "console.read_only is false:\nthen who has the token of console.token_file may "
          "act, too. It needs what operators' commands need:\nKafka's and Redis' "
-         "credentials, none of the targets'.",
+         "credentials, none of the targets'. With `tokens` in the configuration it "
+         "answers\nonly who sends one, and lets each do what its roles allow; the same "
+         "holds for /api/v1/ of the workers.\nSIGHUP: read tokens and roles again.",
      .flags = console_flags,
      .run = console_run},
     {.name = "pause",

@@ -349,7 +349,7 @@ function connect() {
     try { data = JSON.parse(event.data); } catch { return; }
     fn(data);
   });
-  on('fleet', f => { frame = f; frameAt = Date.now(); remember(f); soon(); });
+  on('fleet', f => { frame = f; frameAt = Date.now(); showBanner('access', ''); remember(f); soon(); });
   on('delivery', d => { addDelivery(d); soon(); });
   on('notice', n => { addNotice(n); });
   on('gap', () => { lastId = ''; leftOut = 0; });
@@ -423,8 +423,9 @@ function signIn() {
   token = '';
   confirmAct({ title: 'Sign in', go: 'Sign in', what: () => 'This console answers only who has a token.',
     cli: () => `curl -H 'authorization: Bearer TOKEN' ${location.origin}/api/v1/fleet`,
-    run: async () => { await act('session'); begin(); route(); } });
+    run: async () => { await act('session'); route(); } });
 }
+$('act').onclose = () => source || begin();
 $('out').onclick = () => ask('session', { method: 'DELETE' }).then(() => location.reload());
 function begin() {
   ask('console').then(i => {
@@ -433,7 +434,6 @@ function begin() {
     $('nav-dead').hidden = !offers('deadletters');
     $('out').hidden = !i.who;
     put($('out'), 'sign out ' + clean(i.who));
-    showBanner('access', '');
     if (offers('redrive')) followRedrive();
     connect();
     soon();
