@@ -17,8 +17,8 @@ const struct flag tap_flags[] = {
     {"target", 0, "GLOB", "Deliveries to these targets only"},
     {"repo", 0, "GLOB", "Of these repositories only"},
     {"verdict", 0, "GLOB",
-     "triggered, duplicate, skipped, deferred, dead; failed: the last "
-     "two, and what took more than one call"},
+     "triggered, duplicate, skipped, held (deferred without a failure), deferred, dead; "
+     "failed: the last two but for what is held, and what took more than one call"},
     {"count", 'n', "N", "End after so many"},
     {"for", 0, "DURATION", "End after that long"},
     {.name = NULL},
@@ -34,11 +34,17 @@ struct tap {
     bool json;
 };
 
+/* The verdict in a word: one that waits without a failure is held. */
+static const char *said(struct json_object *doc)
+{
+    return json_at(doc, "/held") ? "held" : json_text_or(doc, "/verdict", "");
+}
+
 static bool failed(struct json_object *doc)
 {
-    const char *verdict = json_text_or(doc, "/verdict", "");
+    const char *verdict = said(doc);
     return strcmp(verdict, "dead") == 0 || strcmp(verdict, "deferred") == 0 ||
-           json_number_or(doc, "/tries", 0) > 1;
+           (strcmp(verdict, "held") != 0 && json_number_or(doc, "/tries", 0) > 1);
 }
 
 static bool wanted(const struct tap *tap, struct json_object *doc)
@@ -54,7 +60,8 @@ static bool wanted(const struct tap *tap, struct json_object *doc)
     }
     return strcmp(tap->verdict, "failed") == 0
                ? failed(doc)
-               : text_glob(tap->verdict, json_text_or(doc, "/verdict", ""));
+               : text_glob(tap->verdict, json_text_or(doc, "/verdict", "")) ||
+                     text_glob(tap->verdict, said(doc));
 }
 
 static void add_what(struct str *out, struct json_object *doc)
@@ -72,7 +79,7 @@ static void add_what(struct str *out, struct json_object *doc)
 static void print_delivery(const struct tap *tap, struct json_object *doc)
 {
     struct str line;
-    const char *verdict = json_text_or(doc, "/verdict", "");
+    const char *verdict = said(doc);
     const char *colour = strcmp(verdict, "dead") == 0        ? tap->paint.bad
                          : failed(doc)                       ? tap->paint.warn
                          : strcmp(verdict, "triggered") == 0 ? tap->paint.good

@@ -298,7 +298,7 @@ function draw() {
 const deliveries = [], notices = [];
 let only = 'all', filter = '', held = false, leftOut = 0, serial = 0;
 const VERDICT = { triggered: ['ok', '✓'], duplicate: ['off', '='], skipped: ['off', '–'], superseded: ['off', '»'], deferred: ['warn', '…'], dead: ['bad', '✗'], returned: ['off', '↩'] };
-const failed = d => d.verdict === 'deferred' || d.verdict === 'dead';
+const failed = d => d.verdict === 'deferred' && !d.held || d.verdict === 'dead';
 
 function matches(d) {
   if (only === 'failed' && !failed(d) || only === 'retried' && !(d.tries > 1)) return false;
@@ -313,7 +313,7 @@ function showDeliveries() {
     return h('tr', { 'data-open': '#/event/' + encodeURIComponent(d.event || '') },
       h('td', { title: day(d.at_ms) }, clock(d.at_ms)), h('td', { class: 'cut' }, clean(d.target, 80)),
       h('td', { class: 'cut', title: clean(d.repo) }, clean(d.repo, 120)), h('td', { class: 'mid m' }, clean(d.commit, 7).replace('…', '')),
-      h('td', { class: 'cut' }, state(clean(d.verdict, 20), kind, glyph), h('span', { class: 'sub' }, ' ' + clean([d.status, d.reason].filter(Boolean).join(' '), 60))),
+      h('td', { class: 'cut' }, state(d.held ? 'held' : clean(d.verdict, 20), kind, glyph), h('span', { class: 'sub' }, ' ' + clean([d.status, d.reason].filter(Boolean).join(' '), 60))),
       h('td', { class: 'n' }, span(d.took_ms)), h('td', { class: 'n lo' }, count(d.tries)));
   });
   $('deliveries-empty').hidden = list.length > 0;
@@ -520,7 +520,7 @@ async function showEvent(id) {
     const curl = `curl -s ${quote(location.origin + '/api/v1/events/' + encodeURIComponent(id))}`;
     body.replaceChildren(h('div', { class: 'cards' },
       panel(clean(story.event, 200), null, facts([['Repository', clean(story.repo)], ['App', clean(story.app)], ['Commit', story.commit && h('span', { class: 'm' }, clean(story.commit))], ['Known from', story.source === 'history' ? 'the history in Redis' : 'its dead letter'], ['In all', story.steps.length > 1 ? span(before - begin) : null]]),
-        table('What became of each of its targets', [['Target'], ['Verdict'], ['Attempts']], (story.units || []).map(u => { const [kind, glyph] = VERDICT[u.verdict] || ['off', '?']; return tr([clean(u.target)], [[state(clean(u.verdict), kind, glyph), h('span', { class: 'sub' }, ' ' + clean(u.reason || ''))]], [count(u.attempts)]); }))),
+        table('What became of each of its targets', [['Target'], ['Verdict'], ['Attempts']], (story.units || []).map(u => { const [kind, glyph] = VERDICT[u.verdict] || ['off', '?']; return tr([clean(u.target)], [[state(u.held ? 'held' : clean(u.verdict), kind, glyph), h('span', { class: 'sub' }, ' ' + clean(u.reason || ''))]], [count(u.attempts)]); }))),
       panel('Timeline', null, line), h('p', null, h('button', { onclick: e => copy(curl, e.target) }, 'Copy as curl'))));
   } catch (error) {
     fail(body, error);

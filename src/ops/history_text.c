@@ -74,6 +74,11 @@ static const char *target_of(const struct unit *unit)
     return unit->event->target_name ? unit->event->target_name : "none";
 }
 
+static void add_held(struct str *out, const struct unit *unit)
+{
+    str_add(out, unit->held ? ",\"held\":true" : "");
+}
+
 static void add_unit(struct str *out, const struct unit *unit)
 {
     str_add(out, "{\"target\":\"");
@@ -83,9 +88,7 @@ static void add_unit(struct str *out, const struct unit *unit)
     add_text(out, "reason", unit->reason);
     add_text(out, "detail", unit->detail);
     add_number(out, "attempts", unit->attempts);
-    if (unit->held) {
-        str_add(out, ",\"held\":true");
-    }
+    add_held(out, unit);
     if (unit->follow) { /* whole: a path that is cut leads nowhere */
         str_add(out, ",\"follow\":\"");
         str_add_json(out, unit->follow, strlen(unit->follow));
@@ -159,6 +162,7 @@ void history_delivery(const struct lane *lane, const struct unit *unit,
     add_event(out, be);
     add_text(out, "verdict", verdict_name(unit->verdict));
     add_text(out, "reason", unit->reason);
+    add_held(out, unit);
     if (last) {
         add_number(out, "status", last->status);
         add_number(out, "took_ms", last->took_ms);

@@ -181,6 +181,28 @@ static void history__tells_of_a_unit_that_still_waits_in_one_place(void **state)
     end_with_history();
 }
 
+static void history__shows_what_is_held_as_such(void **state)
+{
+    static const char *const paused[] = {"a"};
+    (void)state;
+    begin_with_history("");
+    assert_int_equal(count_keys("*"),
+                     0); /* Redis answers: what is paused asks it nothing */
+    plans_pause(t.fleet.plans, paused, 1);
+    fake_publish(t.partition, "k", EVENT("1", "x", "c1"), NULL);
+    go();
+    assert_true(fake_await_done(t.partition, 1));
+    stop_lane(LANE_NO_STARTS);
+    struct redis_value recent = ask_words("XRANGE", "sluice:ops:{g}:recent", "-", "+");
+    assert_int_equal(recent.count, 1);
+    struct json_object *doc = parse(&recent.items[0].items[1].items[1]);
+    assert_string_equal(json_string_at(doc, "/verdict", NULL), "deferred");
+    assert_true(json_object_get_boolean(json_at(doc, "/held")));
+    json_free(doc);
+    redis_values_release(&recent, 1);
+    end_with_history();
+}
+
 static void history__counts_the_dead_by_target_and_reason(void **state)
 {
     (void)state;
