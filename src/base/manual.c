@@ -13,6 +13,8 @@ void manual_text(const char *text, FILE *out)
             fputs("\\e", out);
         } else if (*p == '-') {
             fputs("\\-", out);
+        } else if (*p == '|') {
+            fputs("|\\:", out); /* a long list of choices may be broken there */
         } else {
             fputc(*p, out);
         }
@@ -117,7 +119,8 @@ void manual_print(const struct program *program, const char *version,
     for (const char *p = program->name; *p; p++) {
         fputc(toupper((unsigned char)*p), out);
     }
-    fprintf(out, " 1 \"\" \"Sluice %s\" \"Sluice\"\n.SH NAME\n", version);
+    /* left-aligned: a list of choices is one word, which cannot be spread over a line */
+    fprintf(out, " 1 \"\" \"Sluice %s\" \"Sluice\"\n.ad l\n.SH NAME\n", version);
     manual_text(program->name, out);
     fputs(" \\- ", out);
     manual_text(program->summary, out);
