@@ -12,9 +12,8 @@ const struct flag config_show_flags[] = {
     {.name = NULL},
 };
 const struct flag config_init_flags[] = {
-    {"target", 0, "KIND", "Of which kind its target is: "
-#include "target/kind_choices.inc"
-    },
+    {"target", 0, "KIND",
+     "What its target is, http or another of those that `help targets.*.kind` lists"},
     {.name = NULL},
 };
 

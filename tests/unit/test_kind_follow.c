@@ -29,13 +29,14 @@ static struct target *target_of(const char *kind, const char *url, const char *t
         "\"resourceName\":\"n\"}";
     static const struct http_header headers[] = {{"x-of-event", "${event.app}"},
                                                  {"x-mine", "v"},
-                                                 {"content-type", "application/x"}};
+                                                 {"content-type", "application/x"},
+                                                 {"idempotency-key", "mine"}};
     assert_int_equal(json_parse(tree, sizeof(tree) - 1, &body, NULL), 0);
     struct target_options options = {.name = "t",
                                      .kind = kind,
                                      .url = url,
                                      .headers = headers,
-                                     .header_count = 3,
+                                     .header_count = 4,
                                      .token_secret = token,
                                      .body = body};
     struct target *t = target_new(&options, NULL, NULL, &err);
@@ -85,6 +86,8 @@ static const struct {
     {"jenkins", "https://cd/job/a/build", "Location: /j/queue/item/12/\r\n", "",
      "/j/queue/item/12/api/json"},
     {"jenkins", "https://cd/job/a/build", "Location: https://evil/queue/item/1/\r\n", "",
+     NULL},
+    {"jenkins", "https://cd/job/a/build", "Location: https://ab/queue/item/1/\r\n", "",
      NULL},
     {"jenkins", "https://cd/job/a/build", "Location: https://cd.evil/queue/item/1/\r\n",
      "", NULL},
