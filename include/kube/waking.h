@@ -24,7 +24,7 @@
 
 enum {
     WAKING_TRIES_MAX = 3,
-    WAKING_ITEM_MS = 10 * 1000, /* an object with all its tries */
+    WAKING_ITEM_MS = 5 * 1000, /* an object with all its tries */
 };
 
 enum waking_end {

@@ -330,7 +330,7 @@ int kube_do(struct kube *kube, struct kube_call *call)
 {
     struct fake_kube *f = kube->fake;
     struct fake_wait wait = {.fake = f};
-    void (*done)(struct kube_call *) = call->done;
+    void (*told)(struct kube_call *) = call->done;
     void *arg = call->arg;
     call->done = fake_done;
     call->arg = &wait;
@@ -340,7 +340,7 @@ int kube_do(struct kube *kube, struct kube_call *call)
         cond_wait(&f->cond, &f->mu, NOW_FOREVER);
     }
     MUST(pthread_mutex_unlock(&f->mu));
-    call->done = done;
+    call->done = told;
     call->arg = arg;
     return call->rc;
 }
