@@ -10,7 +10,7 @@
 #include "fleet/worker.h"
 #include "ops/beat.h"
 
-enum { HEARTBEAT_KEEP_MS = 600000 };
+enum { HEARTBEAT_KEEP_MS = 600000, HEARTBEAT_EXTRAS_MAX = 4 };
 
 struct heartbeat;
 
@@ -31,5 +31,14 @@ void heartbeat_config(struct heartbeat *heartbeat, const struct config *config);
 /* Show this state ("draining", "drained") instead of what the worker does; NULL: no
  * longer. state: a literal. Any thread. */
 void heartbeat_state(struct heartbeat *heartbeat, const char *state);
+
+/* Let every beat carry a member more, of which the fleet knows nothing.
+ *
+ * member  a literal. fn: called on the heartbeat's thread; returns owned, of a bounded
+ *         size, or NULL: nothing this time. arg: borrowed until heartbeat_stop. At most
+ *         HEARTBEAT_EXTRAS_MAX. Any thread. */
+typedef struct json_object *heartbeat_fn(void *arg);
+void heartbeat_add(struct heartbeat *heartbeat, const char *member, heartbeat_fn *fn,
+                   void *arg);
 
 #endif

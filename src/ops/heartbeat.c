@@ -16,6 +16,12 @@ static const char beat_text[] =
 #include "ops/heartbeat.lua.inc"
     ;
 
+struct extra {
+    const char *member;
+    heartbeat_fn *fn;
+    void *arg;
+};
+
 struct heartbeat {
     /* read-only after start */
     struct worker *worker;
@@ -34,6 +40,8 @@ struct heartbeat {
     /* guarded by mu */
     struct beat_self self;
     const char *state;
+    struct extra extras[HEARTBEAT_EXTRAS_MAX];
+    size_t extra_count;
 };
 
 static char *key_of(const struct config *config, const char *name)
@@ -60,6 +68,21 @@ static void tell(struct heartbeat *h, const char *json, size_t len)
     redis_send(h->redis, &command, 1);
 }
 
+static void add_extras(struct heartbeat *h, struct json_object *doc)
+{
+    struct extra extras[HEARTBEAT_EXTRAS_MAX];
+    MUST(pthread_mutex_lock(&h->mu));
+    size_t n = h->extra_count;
+    memcpy(extras, h->extras, sizeof extras);
+    MUST(pthread_mutex_unlock(&h->mu));
+    for (size_t i = 0; i < n; i++) {
+        struct json_object *value = extras[i].fn(extras[i].arg);
+        if (value) {
+            json_object_object_add(doc, extras[i].member, value);
+        }
+    }
+}
+
 static void beat(struct heartbeat *h)
 {
     struct worker_view view;
@@ -72,6 +95,7 @@ static void beat(struct heartbeat *h)
     struct json_object *doc = beat_make(h->memory, &self, state, &view, now_ms());
     bool answers = view.redis_answers;
     worker_view_release(&view);
+    add_extras(h, doc);
     str_init(&json);
     if (answers) { /* else it would be old news when Redis is back */
         json_print(doc, &json);
@@ -157,5 +181,13 @@ void heartbeat_state(struct heartbeat *h, const char *state)
 {
     MUST(pthread_mutex_lock(&h->mu));
     h->state = state;
+    MUST(pthread_mutex_unlock(&h->mu));
+}
+
+void heartbeat_add(struct heartbeat *h, const char *member, heartbeat_fn *fn, void *arg)
+{
+    MUST(pthread_mutex_lock(&h->mu));
+    ASSERT(h->extra_count < HEARTBEAT_EXTRAS_MAX);
+    h->extras[h->extra_count++] = (struct extra){member, fn, arg};
     MUST(pthread_mutex_unlock(&h->mu));
 }
