@@ -14,6 +14,7 @@
 #include "base/now.h"
 #include "dump.h"
 #include "fleet/worker.h"
+#include "gates.h"
 #include "notify.h"
 #include "ops/audit.h"
 #include "ops/control.h"
@@ -42,6 +43,7 @@ struct run {
     struct notify *notify;
     struct worker *worker;
     struct heartbeat *heartbeat;
+    struct gates *gates;
     struct reload reload;
     struct control *control;
     int64_t reloaded; /* the last request to reload that was obeyed */
@@ -94,6 +96,7 @@ static bool reload(struct run *run, const char *who, const char *why, struct str
     bool taken = reload_now(&run->reload, run->worker, outcome);
     if (taken) {
         heartbeat_config(run->heartbeat, run->reload.config);
+        gates_config(run->gates, run->reload.config);
         admin_set(run->admin, run->reload.config);
     }
     notify_ready(run->notify);
@@ -377,6 +380,7 @@ static int work(struct run *run)
 static void say_goodbye(void *arg)
 {
     struct run *run = arg;
+    gates_stop(run->gates);
     control_stop(run->control);
     heartbeat_stop(run->heartbeat);
 }
@@ -403,17 +407,20 @@ static int run_from_start_to_stop(struct run *run)
     if (history) {
         worker_observe(run->worker, history_settled, history);
     }
+    run->gates = gates_start(run->worker, config, run->metrics);
     admin_watch(run->admin, run->worker, ADMIN_STARTING);
     watchdog_watch(run->dog, run->worker);
     notify_ready(run->notify);
     run->heartbeat =
         heartbeat_start(run->worker, config, SLUICE_VERSION, version_revision());
+    heartbeat_add(run->heartbeat, "clusters", gates_beat, run->gates);
     run->control =
         control_start(worker_redis(run->worker), config, heartbeat_boot(run->heartbeat));
     worker_on_release(run->worker, say_goodbye, run);
     reload_init(&run->reload, run->line, config, run->metrics);
     int reason = work(run);
     int code = stop(run);
+    gates_free(run->gates);
     history_free(history);
     control_free(run->control);
     reload_release(&run->reload);

@@ -7,6 +7,8 @@ enum {
     SHARE_MIN_BYTES = 65536, /* of the prefetch, of one partition; and one fetch more */
     CALL_BYTES =
         48 << 10, /* a transfer's buffers in libcurl and what is kept of an answer */
+    CLUSTERS_BYTES = 44 << 20, /* who asks clusters: 48 calls of 512 KiB, one such answer
+                                  as a tree, 8 threads */
 };
 
 /* Of one unit, with what it may own besides. */
@@ -27,5 +29,6 @@ uint64_t memory_bound(const struct config *c, int partitions)
         lane += (uint64_t)c->batch.size * unit_bytes(&c->targets[i]);
     }
     return BASE_BYTES + count * (share + SHARE_MIN_BYTES + lane) +
-           (uint64_t)c->in_flight * CALL_BYTES + FLEET_PRODUCER_BYTES;
+           (uint64_t)c->in_flight * CALL_BYTES + FLEET_PRODUCER_BYTES +
+           (c->cluster_count > 0 ? CLUSTERS_BYTES : 0);
 }
