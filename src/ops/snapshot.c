@@ -539,6 +539,7 @@ struct json_object *snapshot_make(const struct snapshot_input *in)
     put_kafka(frame, in, &sums);
     put_consumers(frame, &beats);
     int64_t dead = snapshot_targets(frame, &beats, in);
+    snapshot_clusters(frame, &beats);
     put_totals(frame, &beats, &sums, dead);
     snapshot_notes(frame, &beats);
     for (size_t i = 0; i < beats.count; i++) {

@@ -2,6 +2,7 @@
  *
  * snapshot.c          beats, consumers, partitions, totals, the frame
  * snapshot_targets.c  targets, limits, dead letters
+ * snapshot_clusters.c clusters
  * snapshot_notes.c    notes and the verdict, out of the frame
  * snapshot_take.c     reads Redis and Kafka */
 #ifndef OPS_SNAPSHOT_INSIDE_H
@@ -44,10 +45,33 @@ struct spread_sum {
 void spread_sum_add(struct spread_sum *sum, struct json_object *spread);
 int64_t spread_sum_p95_ms(const struct spread_sum *sum);
 
+/* What all live consumers say under one name; borrowed from their beats. */
+struct said {
+    const char *name;
+    struct json_object **by; /* one for each that says something */
+    size_t count;            /* at least 1 */
+};
+
+struct said_list {
+    struct said *items;
+    size_t count;
+};
+
+/* The objects of one list of the beats ("targets"), by their names, in order. */
+void said_gather(const struct fleet_beats *beats, const char *which,
+                 struct said_list *list);
+void said_release(struct said_list *list);
+int64_t said_max(const struct said *said, const char *name); /* -1 when nobody knows */
+
 /* snapshot_targets.c: add "targets" and "dead" to the frame; returns how many are dead,
  * -1 when not known. */
 int64_t snapshot_targets(struct json_object *frame, const struct fleet_beats *beats,
                          const struct snapshot_input *input);
+
+/* snapshot_clusters.c: add "clusters". */
+void snapshot_clusters(struct json_object *frame, const struct fleet_beats *beats);
+/* Is something wrong with this cluster of the frame, that is not merely new? */
+bool snapshot_cluster_is_bad(struct json_object *cluster);
 
 /* snapshot_notes.c: add "notes" and "verdict". */
 void snapshot_notes(struct json_object *frame, const struct fleet_beats *beats);

@@ -307,6 +307,49 @@ static void note_targets(struct notes *notes, struct json_object *frame,
     }
 }
 
+/* --- clusters --- */
+
+/* How many of those that check it see it so. */
+static void add_seen_by(struct str *out, struct json_object *cluster)
+{
+    int64_t all = 0;
+    struct json_object *consumers = json_at(cluster, "/consumers");
+    int64_t so = beat_count_of(consumers, beat_text_of(cluster, "state"));
+    json_object_object_foreach(consumers, state, n)
+    {
+        (void)state;
+        all += json_object_get_int64(n);
+    }
+    if (so < all) {
+        str_addf(out, " for %" PRId64 " of %" PRId64 " consumers", so, all);
+    }
+}
+
+static void note_clusters(struct notes *notes, struct json_object *frame)
+{
+    size_t n;
+    struct json_object *list = beat_list_of(frame, "clusters", &n);
+    for (size_t i = 0; i < n; i++) {
+        struct json_object *cluster = item(list, i);
+        const char *why = beat_text_of(cluster, "why");
+        if (!snapshot_cluster_is_bad(cluster)) {
+            continue;
+        }
+        char about[128];
+        struct str text;
+        snprintf(about, sizeof about, "cluster %s", beat_text_of(cluster, "name"));
+        str_init(&text);
+        str_addf(&text, "is not connected (%s)", beat_text_of(cluster, "state"));
+        add_seen_by(&text, cluster);
+        str_addf(&text,
+                 "%s%s; what waits for its applications goes on waiting → "
+                 "sluice-consumer doctor",
+                 why[0] ? ": " : "", why);
+        note(notes, LEVEL_WARN, about, text.data, "is not connected");
+        str_release(&text);
+    }
+}
+
 /* --- partitions and lag --- */
 
 static void note_unowned(struct notes *notes, struct json_object *frame,
@@ -483,6 +526,7 @@ void snapshot_notes(struct json_object *frame, const struct fleet_beats *beats)
              "a heartbeat cannot be read");
     }
     note_targets(&notes, frame, consumers);
+    note_clusters(&notes, frame);
     note_consumers(&notes, frame);
     note_unowned(&notes, frame, consumers);
     note_lag(&notes, frame);

@@ -10,18 +10,6 @@
 
 enum { NAMES_MAX = 1024 };
 
-/* What all live consumers say under one name; borrowed from their beats. */
-struct said {
-    const char *name;
-    struct json_object **by; /* one for each that says something */
-    size_t count;
-};
-
-struct said_list {
-    struct said *items;
-    size_t count;
-};
-
 static int by_name(const void *a, const void *b)
 {
     const struct said *left = a;
@@ -45,9 +33,8 @@ static struct said *find(struct said_list *list, const char *name, size_t by_max
     return said;
 }
 
-/* The objects of one list of the beats ("targets"), by their names. */
-static void gather(const struct fleet_beats *beats, const char *which,
-                   struct said_list *list)
+void said_gather(const struct fleet_beats *beats, const char *which,
+                 struct said_list *list)
 {
     *list = (struct said_list){.items = mem_array(NAMES_MAX, sizeof *list->items)};
     for (size_t i = 0; i < beats->count; i++) {
@@ -64,7 +51,7 @@ static void gather(const struct fleet_beats *beats, const char *which,
     qsort(list->items, list->count, sizeof *list->items, by_name);
 }
 
-static void said_release(struct said_list *list)
+void said_release(struct said_list *list)
 {
     for (size_t i = 0; i < list->count; i++) {
         free(list->items[i].by);
@@ -85,7 +72,7 @@ static int64_t sum_of(const struct said *said, const char *name)
     return sum;
 }
 
-static int64_t max_of(const struct said *said, const char *name)
+int64_t said_max(const struct said *said, const char *name)
 {
     int64_t max = -1;
     for (size_t i = 0; i < said->count; i++) {
@@ -223,8 +210,8 @@ static void put_state(struct json_object *o, const struct said *target,
                       const struct pause *pause)
 {
     static const char *const calls[] = {"c1xx", "c2xx", "c3xx", "c4xx", "c5xx", "none"};
-    int64_t open_ms = max_of(target, "open_ms");
-    int64_t silent_ms = max_of(target, "silent_ms");
+    int64_t open_ms = said_max(target, "open_ms");
+    int64_t silent_ms = said_max(target, "silent_ms");
     int64_t called = 0;
     for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
         int64_t n = sum_of(target, calls[i]);
@@ -321,8 +308,8 @@ int64_t snapshot_targets(struct json_object *frame, const struct fleet_beats *be
     struct said_list targets;
     struct said_list limits;
     struct json_object *list = json_object_new_array();
-    gather(beats, "targets", &targets);
-    gather(beats, "limits", &limits);
+    said_gather(beats, "targets", &targets);
+    said_gather(beats, "limits", &limits);
     for (size_t i = 0; i < targets.count; i++) {
         json_object_array_add(list,
                               target_object(&targets.items[i], &targets, &limits, in));

@@ -64,9 +64,10 @@ struct made {
     int ok;       /* it took in the last minute */
     int batch_ms; /* how long its batches are open */
     const char *batch;
+    const char *clusters; /* the members of its list; NULL: it is of before there were */
 };
-static const struct made usual = {"running", "1.0", "aa", 0,  2,  4,        0,
-                                  5,         5,     -1,   60, 10, "barrier"};
+static const struct made usual = {"running", "1.0", "aa", 0,  2,  4,         0,
+                                  5,         5,     -1,   60, 10, "barrier", NULL};
 
 static void add_beat(const char *id, int64_t age_ms, const struct made *m)
 {
@@ -89,7 +90,8 @@ static void add_beat(const char *id, int64_t age_ms, const struct made *m)
     }
     str_addf(
         &s,
-        "],\"targets\":[{\"name\":\"argocd\",\"open_ms\":%s,\"silent_ms\":0,"
+        "],\"targets\":[{\"name\":\"argocd\",\"kind\":\"http\",\"open_ms\":%s,\"silent_"
+        "ms\":0,"
         "\"in_flight\":2,\"triggered\":%d,\"none\":0,\"c1xx\":0,\"c2xx\":%d,"
         "\"c3xx\":0,\"c4xx\":1,\"c5xx\":2,\"calls_per_s\":4.5,\"took\":{\"bounds_s\":"
         "[0.1,0.2],\"counts\":[90,10,0]},\"limits\":[\"deploys\"]}],",
@@ -97,6 +99,9 @@ static void add_beat(const char *id, int64_t age_ms, const struct made *m)
         : m->open_ms == 0 ? "0"
                           : "12000",
         m->ok, m->ok);
+    if (m->clusters) {
+        str_addf(&s, "\"clusters\":[%s],", m->clusters);
+    }
     str_addf(&s,
              "\"limits\":[{\"name\":\"deploys\",\"rate_per_s\":10,\"burst\":20,"
              "\"tokens\":14,\"waited\":{\"bounds_s\":[0.1],\"counts\":[10,0]}}],"
