@@ -60,6 +60,7 @@ void view_spread(const struct metric *histogram, struct view_spread *out);
 
 struct view_target {
     char name[OPTION_NAME_MAX];
+    const char *kind;  /* static: "argocd" */
     int64_t open_ms;   /* until the breaker's next probe; 0: it is due; -1: closed */
     int64_t silent_ms; /* that it asked for and that is left; 0: none */
     int in_flight;

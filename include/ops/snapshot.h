@@ -13,6 +13,7 @@
  *   consumers.p95_ms, targets.p95_ms  of calls, over a minute
  *   targets.for_ms     how long that will last: until the probe, the end of the pause
  *   targets.open_at    at how many consumers its circuit is open
+ *   targets.kind       "" when no consumer says
  *   limits.used        the share of the rate that was called in the last 10 s
  *   clusters           what the live consumers' own checks found; [] when none has any
  *   clusters.state     the worst that one of them sees; why: in its words

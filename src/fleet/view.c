@@ -182,7 +182,8 @@ void view_target(const struct fleet_target *target, int64_t now, struct view_tar
     const struct config_target *config = target->config;
     struct downstream *downstream = target->downstream;
     int64_t silent_ms = atomic_load(&downstream->silent_until_ms) - now;
-    *out = (struct view_target){.open_ms = breaker_left_ms(&downstream->breaker, now),
+    *out = (struct view_target){.kind = target_kind(config->target)->name,
+                                .open_ms = breaker_left_ms(&downstream->breaker, now),
                                 .silent_ms = silent_ms > 0 ? silent_ms : 0,
                                 .in_flight = atomic_load(&downstream->room.out),
                                 .triggered = (uint64_t)metric_value(

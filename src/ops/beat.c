@@ -279,6 +279,7 @@ static struct json_object *target_object(const struct view_target *target,
     rates_put(rates, now, counters);
     struct json_object *o = json_object_new_object();
     put_text(o, "name", target->name);
+    put_text(o, "kind", target->kind);
     put_count(o, "open_ms", target->open_ms);
     put_count(o, "silent_ms", target->silent_ms);
     put_count(o, "in_flight", target->in_flight);

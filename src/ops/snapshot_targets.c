@@ -206,6 +206,16 @@ static int64_t count_open(const struct said *target)
     return n;
 }
 
+/* "" when no consumer says: those of an older version do not. */
+static const char *kind_of(const struct said *target)
+{
+    const char *kind = "";
+    for (size_t i = 0; i < target->count && kind[0] == '\0'; i++) {
+        kind = beat_text_of(target->by[i], "kind");
+    }
+    return kind;
+}
+
 static void put_state(struct json_object *o, const struct said *target,
                       const struct pause *pause)
 {
@@ -243,6 +253,7 @@ static struct json_object *target_object(const struct said *target,
     struct json_object *o = json_object_new_object();
     find_pause(in, target->name, &pause);
     put_text(o, "name", target->name);
+    put_text(o, "kind", kind_of(target));
     put_state(o, target, &pause);
     put_count(o, "in_flight", sum_of(target, "in_flight"));
     put_count(o, "ok_per_min", sum_of(target, "triggered"));

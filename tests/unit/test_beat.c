@@ -37,6 +37,7 @@ static void set_up(void)
         lane->lag = (struct kafka_lag){.committed = 100, .end = 110, .oldest_ms = 2500};
     }
     snprintf(t.targets[0].name, sizeof t.targets[0].name, "argocd");
+    t.targets[0].kind = "argocd";
     t.targets[0].open_ms = -1;
     t.targets[0].took.bound_count = 2;
     t.targets[0].took.bounds_s[0] = 0.1;
@@ -188,6 +189,7 @@ static void beat__counts_calls_of_the_last_minute(void **state)
     target->took.counts[0] = 10;
     target->took.counts[1] = 10;
     struct json_object *beat = beat_make(m, &self, NULL, &t.view, 12000);
+    assert_string_equal(json_string_at(beat, "/targets/0/kind", NULL), "argocd");
     assert_int_equal(number(beat, "/targets/0/triggered"), 18);
     assert_int_equal(number(beat, "/targets/0/c5xx"), 2);
     assert_true(real(beat, "/targets/0/calls_per_s") == 10);

@@ -33,6 +33,7 @@ static void snapshot__joins_consumers_partitions_and_targets(void **state)
     assert_string_equal(text("/partitions/0/owner"), "c-1");
     assert_string_equal(text("/partitions/3/owner"), "c-2");
     assert_string_equal(text("/targets/0/name"), "argocd");
+    assert_string_equal(text("/targets/0/kind"), "http");
     assert_string_equal(text("/targets/0/state"), "ok");
     assert_int_equal(number("/targets/0/ok_per_min"), 120);
     assert_int_equal(number("/targets/0/c5xx_per_min"), 4);

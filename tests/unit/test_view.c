@@ -153,6 +153,7 @@ static void view__a_target_shows_its_breaker_and_its_silence(void **state)
     struct fleet_target *target = target_at(0);
     view_target(target, 1000, &view);
     assert_string_equal(view.name, "a");
+    assert_string_equal(view.kind, "http");
     assert_int_equal(view.open_ms, -1);
     assert_int_equal(view.silent_ms, 0);
     for (int i = 0; i < BREAKER_FAILURES; i++) {
