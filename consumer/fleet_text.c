@@ -355,11 +355,14 @@ static void consumer_row(const struct page *page, struct table *t, struct json_o
     str_release(&s);
 }
 
-static void print(const struct page *page, struct table *t)
+/* Nothing for a table of no rows. Takes it. */
+static void print(const struct page *page, struct table *t, size_t rows)
 {
     const struct paint *paint = &page->look->paint;
-    str_addc(page->out, '\n');
-    table_print(t, paint->bold, paint->off, page->look->width, page->out);
+    if (rows > 0) {
+        str_addc(page->out, '\n');
+        table_print(t, paint->bold, paint->off, page->look->width, page->out);
+    }
     table_free(t);
 }
 
@@ -373,11 +376,7 @@ static void add_consumers(const struct page *page)
         consumer_row(page, t, rows[i].o);
     }
     free(rows);
-    if (n > 0) {
-        print(page, t);
-    } else {
-        table_free(t);
-    }
+    print(page, t, n);
 }
 
 /* --- targets --- */
@@ -397,12 +396,29 @@ static void add_limits(struct str *out, struct json_object *target)
     str_add(out, length(limits) > 0 ? "" : "-");
 }
 
-static void target_row(const struct page *page, struct table *t, struct json_object *g)
+/* A fleet whose targets are all plain is not told what kind each is. */
+static bool has_kinds(const struct page *page)
+{
+    struct json_object *list = member(page->frame, "targets");
+    for (size_t i = 0; i < length(list); i++) {
+        const char *kind = text(json_object_array_get_idx(list, i), "kind");
+        if (kind[0] != '\0' && strcmp(kind, "http") != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void target_row(const struct page *page, struct table *t, struct json_object *g,
+                       bool kinds)
 {
     const struct paint *paint = &page->look->paint;
     struct str s;
     str_init(&s);
     table_cell(t, text(g, "name"), "");
+    if (kinds) {
+        table_cell(t, text(g, "kind")[0] ? text(g, "kind") : "-", "");
+    }
     str_add(&s, text(g, "state"));
     if (number(g, "for_ms") > 0) {
         str_addc(&s, ' ');
@@ -430,17 +446,66 @@ static void add_targets(const struct page *page)
 {
     size_t n;
     struct row *rows = rows_of(page, "targets", "name", "in_flight", "ok_per_min", &n);
-    struct table *t =
-        table_new("TARGET|STATE|>OK/min|>4xx|>5xx|>NONE|LIMIT|>P95|>TOKEN WAIT P95");
+#define COUNTS "STATE|>OK/min|>4xx|>5xx|>NONE|LIMIT|>P95|>TOKEN WAIT P95"
+    bool kinds = has_kinds(page);
+    struct table *t = table_new(kinds ? "TARGET|KIND|" COUNTS : "TARGET|" COUNTS);
     for (size_t i = 0; i < n; i++) {
-        target_row(page, t, rows[i].o);
+        target_row(page, t, rows[i].o, kinds);
     }
     free(rows);
-    if (n > 0) {
-        print(page, t);
-    } else {
-        table_free(t);
+    print(page, t, n);
+}
+
+/* --- clusters --- */
+
+static void cell_age(const struct page *page, struct table *t, double wall_ms)
+{
+    double ago_ms = number(page->frame, "at_ms") - wall_ms;
+    cell_span(t, wall_ms < 0 ? -1 : ago_ms > 0 ? ago_ms : 0);
+}
+
+/* How many see it so, of those that check it. */
+static void add_seen_by(struct str *out, struct json_object *cluster)
+{
+    struct json_object *consumers = member(cluster, "consumers");
+    int all = 0;
+    json_object_object_foreach(consumers, state, n)
+    {
+        (void)state;
+        all += json_object_get_int(n);
     }
+    str_addf(out, "%d/%d", (int)number(consumers, text(cluster, "state")), all);
+}
+
+static void cluster_row(const struct page *page, struct table *t, struct json_object *c)
+{
+    const struct paint *paint = &page->look->paint;
+    struct str s;
+    str_init(&s);
+    table_cell(t, text(c, "name"), "");
+    table_cell(t, text(c, "state"),
+               is(c, "state", "connected") ? paint->good
+               : is(c, "state", "virtual") ? ""
+               : is(c, "state", "unknown") ? paint->warn
+                                           : paint->bad);
+    add_seen_by(&s, c);
+    table_cell(t, s.data, "");
+    cell_age(page, t, number(c, "checked_ms"));
+    cell_age(page, t, number(c, "ok_ms"));
+    table_cell(t, text(c, "why")[0] ? text(c, "why") : "-", "");
+    str_release(&s);
+}
+
+static void add_clusters(const struct page *page)
+{
+    size_t n;
+    struct row *rows = rows_of(page, "clusters", "name", NULL, NULL, &n);
+    struct table *t = table_new("CLUSTER|STATE|>SEEN BY|>CHECKED|>LAST OK|WHY");
+    for (size_t i = 0; i < n; i++) {
+        cluster_row(page, t, rows[i].o);
+    }
+    free(rows);
+    print(page, t, n);
 }
 
 /* --- partitions --- */
@@ -467,11 +532,7 @@ static void add_partition_rows(const struct page *page)
         cell_span(t, drains_s < 0 ? -1 : drains_s * 1000);
     }
     free(rows);
-    if (n > 0) {
-        print(page, t);
-    } else {
-        table_free(t);
-    }
+    print(page, t, n);
 }
 
 /* --- the foot --- */
@@ -511,6 +572,7 @@ void fleet_text(struct json_object *frame, const struct fleet_look *look, struct
     add_head(&page);
     add_consumers(&page);
     add_targets(&page);
+    add_clusters(&page);
     if (look->offsets) {
         add_partition_rows(&page);
     }
