@@ -54,6 +54,11 @@ static void end_of_ctx(const struct answer *answer, struct kube_call *call, int 
               late ? "no answer within the deadline" : "given up, nobody waits for it");
 }
 
+bool answer_is_tls(const struct http_call *http)
+{
+    return text_starts(http->error, "tls: ") || strstr(http->error, " alert ") != NULL;
+}
+
 static void not_answered(const struct answer *answer, struct kube_call *call)
 {
     const struct http_call *http = answer->http;
@@ -71,14 +76,12 @@ static void not_answered(const struct answer *answer, struct kube_call *call)
         end_of_ctx(answer, call, -ECANCELED);
         return;
     }
-    /* in TLS 1.3 a client certificate is judged after the handshake */
-    bool tls = text_starts(http->error, "tls: ") || strstr(http->error, " alert ");
     if (strstr(http->error, "timed out") != NULL) {
         call->end = KUBE_TIMED_OUT;
         (void)say(answer, call, -ETIMEDOUT, http->error);
         return;
     }
-    call->end = tls ? KUBE_TLS : KUBE_NOT_REACHED;
+    call->end = answer_is_tls(http) ? KUBE_TLS : KUBE_NOT_REACHED;
     (void)say(answer, call, -EIO, http->error);
 }
 

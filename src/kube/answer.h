@@ -19,4 +19,7 @@ struct answer {
  * take the bytes of body. */
 void answer_read(struct answer *answer, struct kube_call *call);
 
+/* Did TLS end it? In TLS 1.3 a client certificate is judged after the request left. */
+bool answer_is_tls(const struct http_call *http);
+
 #endif

@@ -215,8 +215,9 @@ static bool comes_again(struct sending *s, int64_t *not_before_ms)
         return false;
     }
     if (http->end == HTTP_END_UNCERTAIN) { /* mostly one that was kept for too long */
-        bool late = strstr(http->error, "timed out") != NULL;
-        return get && !late && s->broken++ < BROKEN_MAX;
+        bool final = strstr(http->error, "timed out") != NULL ||
+                     answer_is_tls(http); /* it would end so again */
+        return get && !final && s->broken++ < BROKEN_MAX;
     }
     if (http->end != HTTP_END_ANSWERED) {
         return false;

@@ -374,7 +374,32 @@ static void kube_client__no_more_than_the_burst_goes_out_at_once(void **state)
     cluster_stop(c);
 }
 
-/* --- no server --- */
+/* --- where a server is --- */
+
+static void kube_client__a_server_may_have_an_ipv6_address(void **state)
+{
+    (void)state;
+    struct cluster *c = cluster_start(NULL);
+    struct server six;
+    struct err err = ERR_INIT;
+    char text[256];
+    server_init(&six, reply_hello);
+    struct httpd_options options = options_of(&six);
+    options.address = "::1";
+    six.httpd = httpd_start(&options, &err);
+    if (six.httpd != NULL) { /* a machine may have no IPv6 */
+        snprintf(text, sizeof text,
+                 "current-context: a\ncontexts: [{name: a, context: {cluster: c}}]\n"
+                 "clusters: [{name: c, cluster: {server: \"http://[::1]:%d\"}}]\n",
+                 httpd_port(six.httpd));
+        cluster_write(c, "config", text);
+        cluster_open(c);
+        check(c, "/x", -EPROTO, KUBE_GARBLED, 202, "no JSON (text/plain)");
+        httpd_stop(six.httpd);
+    }
+    server_release(&six);
+    cluster_stop(c);
+}
 
 static void kube_client__who_is_not_there_is_not_reached(void **state)
 {
