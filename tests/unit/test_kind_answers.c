@@ -335,6 +335,13 @@ static void kind_answers__jenkins_gwt(void **state)
          "nothing-started", 0, 0, filtered},
         {200, NULL, NULL, ATTEMPT_DONE, "http_200", 0, 0, NULL}, /* all are silent */
         {200, JSON,
+         "{\"status\":\"ok\",\"data\":{\"triggerResults\":{\"a\":{\"triggered\":false}}}"
+         "}",
+         ATTEMPT_PERMANENT, "nothing-started", 0, 0, filtered},
+        {200, JSON,
+         "{\"status\":\"ok\",\"data\":{\"triggerResults\":{\"a\":{\"triggered\":true}}}}",
+         ATTEMPT_DONE, "http_200", 0, 0, NULL},
+        {200, JSON,
          "{\"jobs\":{\"a\":{\"triggered\":true,\"resolvedVariables\":{\"x\":\"",
          ATTEMPT_DONE, "http_200", 0, 0, NULL},
         {200, JSON,

@@ -15,6 +15,9 @@ static struct jobs read_jobs(struct json_object *doc)
 {
     struct jobs found = {0, 0, NULL};
     struct json_object *jobs = json_at(doc, "/jobs");
+    if (jobs == NULL) { /* as older versions call it */
+        jobs = json_at(doc, "/data/triggerResults");
+    }
     if (!json_object_is_type(jobs, json_type_object)) {
         return found;
     }
