@@ -18,8 +18,8 @@
 
 enum {
     ACCESS_PARTS_MAX = 64,
-    ACCESS_RESOURCE_MAX = 512, /* bytes of a resource's name */
-    ACCESS_KEPT_MAX = 2048,    /* answers */
+    ACCESS_RESOURCE_MAX = 1100, /* bytes: a path's longest name, and its kind */
+    ACCESS_KEPT_MAX = 2048,     /* answers */
 };
 
 enum access_answer { ACCESS_DENIED, ACCESS_ALLOWED, ACCESS_ERROR };

@@ -74,18 +74,23 @@ def apps(stage, console, who):
 def each_sees_their_own(stage):
     """Lists hold what their reader may see, in order; events of others are refused; nothing answers without a token, however the
     path and the method are written; health and metrics do."""
-    stage.set_up(partitions=2, targets=("a", "b"), changes=secured(stage))
+    stage.set_up(partitions=2, targets=("a", "b"), changes=secured(stage), rules=[{"path": "/b/", "status": 401}])
     worker, = stage.fleet(1)
     console = Console(stage)
     names = ["billing", "payments-api", "payments-web", "search"]
     stage.publish([event(n, app=app) for n, app in enumerate(names)])
-    stage.wait_done(stage.units(), 40)
-    wait_for(lambda: apps(stage, console, "root") == names, 20, "all applications to be listed")
+    wait_for(lambda: apps(stage, console, "root") == names, 40, "all applications to be listed")
+
+    def letters(who):
+        found = demand(stage, console.port, 200, "GET", "/api/v1/deadletters", who)
+        stage.demand(found["total"] == len(found["letters"]) == sum(g["count"] for g in found["groups"]), f"{found}")
+        return sorted(one["app"] for one in found["letters"])
+    wait_for(lambda: letters("root") == names, 40, "4 dead letters")
+    stage.demand(letters("ann") == names[1:3], f"ann sees the letters of {letters('ann')}")
     stage.demand(apps(stage, console, "ann") == names[1:3], f"ann sees {apps(stage, console, 'ann')}")
     stage.demand(apps(stage, console, "bob") == [], f"bob sees {apps(stage, console, 'bob')}")
     demand(stage, console.port, 200, "GET", "/api/v1/events/e-00001", "ann")
     demand(stage, console.port, 403, "GET", "/api/v1/events/e-00000", "ann")
-    demand(stage, console.port, 200, "GET", "/api/v1/deadletters", "ann")
     for path in ("deadletters", "config", "doctor", "fleet", "stream", "events/e-00001"):
         demand(stage, console.port, 403, "GET", "/api/v1/" + path, "bob")
     for path in ("fleet", "apps", "events/e-00001", "deadletters", "config", "console", "doctor", "stream", "", "nothing", "/fleet",
