@@ -431,6 +431,21 @@ static void guard__a_token_that_is_gone_takes_everything_along(void **state)
     end(&s);
 }
 
+static void guard__signing_out_ends_what_listens(void **state)
+{
+    (void)state;
+    struct server s;
+    char cookie[128];
+    guard = guard_of(1, NULL, true, NULL);
+    server_start(&s, serve_and_keep);
+    sign_in(&s, BEARER(ANN), cookie);
+    assert_with_cookie(&s, "GET /", cookie, "", OK, "");
+    assert_true(guard_still(guard, &last, RULE_READ, "fleet"));
+    assert_with_cookie(&s, "DELETE /api/v1/session", cookie, "", OK, "");
+    assert_false(guard_still(guard, &last, RULE_READ, "fleet"));
+    end(&s);
+}
+
 static void guard__a_role_that_is_less_ends_what_it_let_in(void **state)
 {
     (void)state;

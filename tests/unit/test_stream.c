@@ -190,6 +190,66 @@ static void stream__gives_a_frame_without_redis_too(void **state)
     end(&s, loaded);
 }
 
+/* --- with a guard --- */
+
+#define TOKEN "a-token-of-32-characters-exactly"
+
+/* With a token that may read the stream, or no role at all. */
+static void let(struct guard *guard, bool lets)
+{
+    static struct rule rule = {RULE_READ, (char *)"stream"};
+    static struct config_role role = {(char *)"r", &rule, 1};
+    static int roles[] = {0};
+    static struct config_secret secret = {.name = (char *)"s", .value = (char *)TOKEN};
+    struct config_token token = {(char *)"t", (char *)"s", roles, lets ? 1 : 0};
+    const struct config made = {.secrets = &secret,
+                                .secret_count = 1,
+                                .access = {.parts = 1,
+                                           .roles = &role,
+                                           .role_count = 1,
+                                           .tokens = &token,
+                                           .token_count = 1}};
+    assert_int_equal(guard_set(guard, &made, NULL), 0);
+}
+
+static void stream__ends_for_who_may_listen_no_longer(void **state)
+{
+    (void)state;
+    struct server s;
+    struct config *loaded = config();
+    const struct guard_options who = {.config = loaded};
+    struct guard *guard = guard_new(&who, NULL);
+    const struct stream_options options = {.config = loaded,
+                                           .clients_max = 2,
+                                           .ring_bytes_max = 100000,
+                                           .guard = guard};
+    let(guard, true);
+    stream = stream_start(&options);
+    server_start(&s, serve);
+    assert_answers(&s, "GET /api/v1/stream HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 401 ",
+                   "token");
+    int fd = dial(httpd_port(s.httpd));
+    say(fd, "GET /api/v1/stream HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+            "Authorization: Bearer " TOKEN "\r\n\r\n");
+    char *begun = hear_until(fd, "event: fleet\n");
+    assert_has(begun, "event: fleet\n");
+    free(begun);
+    let(guard, true); /* the same again: it goes on */
+    stream_look_again(stream);
+    begun = hear_until(fd, "event: fleet\n");
+    assert_has(begun, "event: fleet\n");
+    free(begun);
+    let(guard, false);
+    stream_look_again(stream);
+    free(hear_until(fd, "never said")); /* to the end */
+    close(fd);
+    stream_goodbye(stream, now_ms());
+    server_stop(&s);
+    stream_stop(stream);
+    guard_free(guard);
+    config_free(loaded);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
