@@ -31,6 +31,9 @@ int tap_run(const struct command_line *line);
 int workflow_run(const struct command_line *line);
 int trace_run(const struct command_line *line);
 int kube_get_run(const struct command_line *line);
+int kube_clusters_run(const struct command_line *line);
+int kube_status_run(const struct command_line *line);
+int kube_wakings_run(const struct command_line *line);
 int manual_run(const struct command_line *line);
 int wait_run(const struct command_line *line);
 int version_run(const struct command_line *line);
@@ -49,6 +52,8 @@ extern const struct flag console_flags[];
 extern const struct flag healthcheck_flags[];
 extern const struct flag status_flags[];
 extern const struct flag kube_get_flags[];
+extern const struct flag kube_clusters_flags[];
+extern const struct flag kube_status_flags[];
 extern const struct flag wait_flags[];
 extern const struct flag tap_flags[];
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/now.h"
+#include "doctor_clusters.h"
 #include "ops/doctor.h"
 #include "wire/json.h"
 
@@ -92,6 +93,7 @@ int doctor_run(const struct command_line *line)
         return code;
     }
     doctor_examine(&place, timeout_ms, environ, &doctor);
+    doctor_examine_clusters(config, timeout_ms, &doctor);
     if (flag_is_set(line, "json")) {
         struct json_object *doc = doctor_json(&doctor);
         command_print_json(doc);

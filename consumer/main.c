@@ -192,6 +192,30 @@ static const struct command commands[] = {
          "refused; 78: not configured.",
      .flags = kube_get_flags,
      .run = kube_get_run},
+    {.name = "kube clusters",
+     .summary = "Check whether the clusters answer",
+     .details =
+         "All of `clusters`, cluster_check.width at a time: GET /livez, which must say "
+         "ok. Virtual ones are not\ndialled. Exit code 69: one is not reached, in time "
+         "or "
+         "well; 77: one refuses us, or its certificate is\nwrong; 78: one has no usable "
+         "credentials.",
+     .flags = kube_clusters_flags,
+     .run = kube_clusters_run},
+    {.name = "kube status",
+     .summary = "Say whether an application sleeps in a cluster",
+     .details =
+         "What a target's gate would find: the workloads with these labels, which of "
+         "them "
+         "were hibernated, and\nhow well they are. Exit code 69: the cluster did not "
+         "answer; 77: it refuses us; 78: not configured,\nor it has none of these kinds.",
+     .flags = kube_status_flags,
+     .run = kube_status_run},
+    {.name = "kube wakings",
+     .summary = "List what the fleet's gates woke",
+     .details = "The last hundred, the newest first, from Redis: which application, by "
+                "which consumer, and what became\nof each of its workloads.",
+     .run = kube_wakings_run},
     {.name = "console",
      .summary = "Serve a page that shows the fleet live, and its API",
      .details =

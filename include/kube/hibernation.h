@@ -99,7 +99,7 @@ bool hibernation_sleeps(const struct hibernation *h);
 const char *hibernation_word(enum hibernation_state state); /* "hibernated" */
 const char *hibernation_headline(const struct hibernation *h);
 
-/* "2 of 3 hibernated, 1 at zero by somebody else", "unknown: 3 of 4 read". */
+/* "2 of 3 hibernated, 1 at zero by somebody else", "only 3 of 4 read". */
 void hibernation_say(const struct hibernation *h, struct str *out);
 
 #endif

@@ -28,6 +28,10 @@ void doctor_examine(struct ops_place *place, int64_t timeout_ms, char *const *en
                     struct doctor *doctor);
 void doctor_release(struct doctor *doctor);
 
+/* One more check behind the others, for who knows what ops does not: the caller fills it
+ * in before the next is added. */
+struct doctor_check *doctor_add(struct doctor *doctor);
+
 size_t doctor_count(const struct doctor *doctor, enum doctor_mark mark);
 const char *doctor_mark_word(enum doctor_mark mark); /* "ok", "warning", ... */
 

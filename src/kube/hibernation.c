@@ -165,7 +165,7 @@ void hibernation_say(const struct hibernation *h, struct str *out)
     int scalable = h->asleep + h->zero + h->running;
     int read = scalable + h->not_scalable;
     if (h->unreadable > 0) {
-        str_addf(out, "unknown: %d of %d read", read, read + h->unreadable);
+        str_addf(out, "only %d of %d read", read, read + h->unreadable);
         return;
     }
     if (scalable == 0) {

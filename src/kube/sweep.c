@@ -30,6 +30,25 @@ static void say_body(const char *text, int status, char *why, size_t why_len)
     str_release(&clean);
 }
 
+/* What the Status in a refusal says, else the client's sentence. */
+static void say_refusal(const struct kube_call *call, char *why, size_t why_len)
+{
+    struct json_object *doc = NULL;
+    const char *text = call->text != NULL ? call->text : "";
+    bool parsed = json_parse(text, strlen(text), &doc, NULL) == 0;
+    const char *message = parsed ? json_text_or(doc, "/message", NULL) : NULL;
+    if (message != NULL) {
+        struct str clean;
+        str_init(&clean);
+        str_add_plain(&clean, message);
+        snprintf(why, why_len, "answered %d: %.200s", call->status, clean.data);
+        str_release(&clean);
+    } else {
+        snprintf(why, why_len, "%s", call->err.text);
+    }
+    json_free(doc);
+}
+
 static enum cluster_state of_status(const struct kube_call *call, char *why,
                                     size_t why_len)
 {
@@ -38,7 +57,7 @@ static enum cluster_state of_status(const struct kube_call *call, char *why,
         return CLUSTER_CONNECTED;
     }
     if (call->status == 401 || call->status == 403) {
-        snprintf(why, why_len, "%s", call->err.text);
+        say_refusal(call, why, why_len);
         return call->status == 401 ? CLUSTER_UNAUTHORIZED : CLUSTER_FORBIDDEN;
     }
     say_body(call->text, call->status, why, why_len);
@@ -89,6 +108,17 @@ struct sweep {
     void *arg;
 };
 
+/* The client's sentences name the cluster; a view has its name beside them. */
+static void put_why(const struct sweep *s, size_t i, const char *why,
+                    struct cluster_view *view)
+{
+    char front[KUBE_CLUSTER_NAME_MAX + 16];
+    snprintf(front, sizeof front, "cluster %.*s: ", KUBE_CLUSTER_NAME_MAX,
+             s->probes[i].name);
+    why += text_starts(why, front) ? strlen(front) : 0;
+    snprintf(view->why, sizeof view->why, "%s", why);
+}
+
 static void ended(struct kube_call *call)
 {
     struct asking *a = call->arg;
@@ -102,7 +132,9 @@ static void ended(struct kube_call *call)
     if (call->end != KUBE_CANCELLED) {
         struct cluster_view view = {.checked_wall_ms = now_wall_ms(),
                                     .took_ms = now_ms() - a->began_ms};
-        view.state = cluster_state_of(call, view.why, sizeof view.why);
+        char why[CLUSTER_WHY_MAX];
+        view.state = cluster_state_of(call, why, sizeof why);
+        put_why(s, a->i, why, &view);
         view.ok_wall_ms = view.state == CLUSTER_CONNECTED ? view.checked_wall_ms : 0;
         s->seen(s->arg, a->i, &view);
     }
@@ -116,7 +148,7 @@ static void note(struct sweep *s, size_t i)
     const char *why = s->probes[i].why;
     struct cluster_view view = {.state = why != NULL ? CLUSTER_UNKNOWN : CLUSTER_VIRTUAL};
     view.checked_wall_ms = why != NULL ? now_wall_ms() : 0;
-    snprintf(view.why, sizeof view.why, "%s", why != NULL ? why : "");
+    put_why(s, i, why != NULL ? why : "", &view);
     s->seen(s->arg, i, &view);
 }
 

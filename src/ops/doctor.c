@@ -407,6 +407,14 @@ void doctor_examine(struct ops_place *place, int64_t timeout_ms, char *const *en
     check_targets(&x);
 }
 
+struct doctor_check *doctor_add(struct doctor *doctor)
+{
+    doctor->items =
+        mem_resize(doctor->items, (doctor->count + 1) * sizeof *doctor->items);
+    doctor->items[doctor->count] = (struct doctor_check){.code = ""};
+    return &doctor->items[doctor->count++];
+}
+
 void doctor_release(struct doctor *doctor)
 {
     free(doctor->items);

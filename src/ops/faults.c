@@ -52,6 +52,20 @@ static const struct {
     {FAULT_CERTIFICATE, "a target's certificate",
      "It is not signed by an authority this host knows (http.ca_file adds one), is for another name, has\n"
      "expired or soon will. Verification cannot be turned off: the request carries the credentials."},
+    {FAULT_CLUSTER, "a cluster does not answer",
+     "Its API server cannot be connected to, does not answer GET /livez in time, or answers something else\n"
+     "than \"ok\". Units of targets whose gate asks it wait (gate.unknown: send lets them through), and nothing\n"
+     "else suffers. It is looked at every cluster_check.every; `sluice-consumer kube clusters` looks now."},
+    {FAULT_CLUSTER_REFUSES, "a cluster refuses us",
+     "401: the token or client certificate is wrong or has expired. 403: it is known and may not read /livez\n"
+     "(the role system:public-info-viewer may). A gate needs list on the kinds of targets.*.gate.kinds in the\n"
+     "application's namespace, and patch on them to wake."},
+    {FAULT_CLUSTER_TLS, "a cluster's certificate",
+     "The API server's certificate is not signed by the authority of the kubeconfig, is for another name\n"
+     "(tls-server-name sets it) or has expired, or the server does not take our client certificate."},
+    {FAULT_CLUSTER_ACCESS, "a cluster's credentials cannot be used",
+     "The kubeconfig is missing, unreadable for this user, lacks a part, or wants what is refused here: a\n"
+     "program that gets credentials (exec), an auth-provider, a proxy. A service account's token does."},
 };
 /* clang-format on */
 

@@ -272,6 +272,20 @@ sed -i 's/exec: {command: aws}/token: s3cret/' kubeconfig
 expect 69 'east:v1/Node/a: GET /api/v1/nodes/a: connect: ' sluice kube get -c clusters.yaml east:v1/Node/a
 refute s3cret
 expect 69 '"status": "unreachable"' sluice kube get -c clusters.yaml -o json east:v1/Node/a
+expect 78 'no cluster is configured' sluice kube clusters -c good.yaml
+expect 64 'expected 1ms to 60s' sluice kube clusters -c clusters.yaml --timeout 2m
+expect 69 'unreachable' sluice kube clusters -c clusters.yaml
+refute s3cret
+expect 69 '"state": "virtual"' sluice kube clusters --json -c clusters.yaml
+expect 64 'which application?' sluice kube status -c clusters.yaml --cluster east -n shop
+expect 64 'is not group/version/Kind' sluice kube status -c clusters.yaml -l app=a --kinds Deployment
+expect 78 'name one: east, far' sluice kube status -c clusters.yaml -l app=a
+expect 78 'it is virtual' sluice kube status -c clusters.yaml -l app=a --cluster far
+expect 69 'unknown: only 0 of ' sluice kube status -c clusters.yaml -l app=a --cluster east -n shop
+expect 69 'Redis does not answer' sluice kube wakings -c clusters.yaml --set redis.url=redis://127.0.0.1:1
+expect 69 'SL-N01' sluice doctor -c clusters.yaml --timeout 300ms --set 'kafka.brokers=[127.0.0.1:1]' \
+    --set redis.url=redis://127.0.0.1:1
+expect 0 'system:public-info-viewer' sluice help SL-N02
 
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]

@@ -281,7 +281,7 @@ static void keeper__what_may_not_be_read_is_unknown(void **state)
     stage_config();
     atomic_store(&cluster.asleep, 1);
     atomic_store(&cluster.forbids, 1);
-    expect(ask_and_wait(), GATE_HOLD, "app-unknown", "unknown: 0 of 1 read; ");
+    expect(ask_and_wait(), GATE_HOLD, "app-unknown", "only 0 of 1 read; ");
     stage_close();
     stage_open("skip", ", unknown: send");
     stage_config();
