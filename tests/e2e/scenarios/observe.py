@@ -189,7 +189,8 @@ def alerts_name_the_next_step(stage):
 def names_exist(stage):
     """Each metric and label that a panel or a rule names is one that a worker at work exposes."""
     stage.set_up(partitions=1, rules=[{"key": "e-00001", "status": 404}, {"key": "e-00002", "attempts": [1, 1], "status": 503}],
-                 changes={"limits": {"deploys": {"rate": "100/s", "burst": 10}}, "targets": {"a": {"limits": ["deploys"]}}})
+                 changes={"limits": {"deploys": {"rate": "100/s", "burst": 10}}, "clusters": {"edge": {"virtual": True}},
+                          "targets": {"a": {"limits": ["deploys"]}}})
     worker = stage.fleet(1)[0]
     stage.publish(events(5))
     stage.wait_drained()
