@@ -10,11 +10,38 @@ from harness.kube_api import TOKEN
 from harness.kube_store import workload
 from harness.machinery import Machinery
 from harness.registry import scenario
-from scenarios import kube
+from harness.sleepers import Sleepers
+from harness.stage import event
+from scenarios import gate, kube
 
 
 def machinery(stage):
     return stage.also(Machinery(stage.programs, os.path.join(stage.folder, "kube")))
+
+
+@scenario(brokers=("mock",), timeout_s=120, long=True)
+def gates(stage):
+    """gate/held-until-awake on the original."""
+    gate.each_policy(stage, machinery(stage), until_awake=True)
+
+
+@scenario(brokers=("mock",), timeout_s=120, long=True)
+def waking_beside_another_writer(stage):
+    """20 applications are woken while another writes annotations into them: nothing of either is lost."""
+    cluster = machinery(stage)
+    it = Sleepers(stage, {"wake": "wake"}, cluster)
+    apps = [f"app-{n}" for n in range(20)]
+    for app in apps:
+        it.apply(app, "wake", slept=3)
+    stage.publish([event(n, app=app) for n, app in enumerate(apps)])
+    for round_ in range(3):
+        for app in apps:
+            cluster.change(it.path(app, "wake"), {"metadata": {"annotations": {f"round-{round_}": "written"}}})
+    stage.wait_done([f"wake/e-{n:05d}" for n in range(20)], 60)
+    for app in apps:
+        it.demand_woken(app, "wake", **{f"round-{n}": "written" for n in range(3)})
+    stage.judge()
+    stage.stop_all()
 
 
 @scenario(brokers=("none",), timeout_s=120, long=True)
