@@ -110,6 +110,17 @@ class Bench:
             raise Failure(f"bench_http: {out.stderr[-300:]}")
         return {int(line.split()[0]): float(line.split()[1]) for line in out.stdout.splitlines()}
 
+    def objects(self):
+        """{width: (seconds, requests, discovery), "late": (came, did not, ms)} of 100 objects of 50 ms."""
+        out = subprocess.run([os.path.join(self.build, "bench", "bench_kube")], capture_output=True, text=True, timeout=60)
+        if out.returncode != 0:
+            raise Failure(f"bench_kube: {out.stderr[-300:]}")
+        rows = [line.split() for line in out.stdout.splitlines()]
+        found = {int(r[1]): (float(r[2]), int(r[3]), int(r[4])) for r in rows if r[0] == "width"}
+        found["late"] = next((int(r[2]), int(r[3]), float(r[4])) for r in rows if r[0] == "late")
+        return found
+
+
 
 def total(worker, name, **labels):
     return checker.total(worker.metrics(), name, **labels)
