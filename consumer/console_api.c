@@ -113,8 +113,7 @@ static void serve_console(const struct console_api *api, struct httpd_request *r
     const struct config *config = api->config;
     struct json_object *doc = json_object_new_object();
     struct guard_who who;
-    (void)guard_knows(api->guard, request,
-                      &who); /* else nobody, and nothing is offered */
+    (void)guard_knows(api->guard, request, &who); /* it was, to get here */
     json_object_object_add(doc, "version", json_object_new_string(SLUICE_VERSION));
     json_object_object_add(doc, "revision", json_object_new_string(version_revision()));
     json_object_object_add(doc, "topic", json_object_new_string(config->kafka.topic));
