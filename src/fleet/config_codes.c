@@ -111,9 +111,10 @@ static const struct {
      "`kubectl get -l`, and kinds written group/version/Kind. Namespace and labels may hold ${event.x}, but no\n"
      "secret: both are logged."},
     {CODE_ROLE, "a role",
-     "roles.NAME.allow is a list of \"ACTION RESOURCE\". Actions are read, pause, resume, drain, redrive, reload,\n"
-     "kube and * for all. Resources are apps/NAME, targets/NAME, consumers/ID and clusters/NAME, with globs\n"
-     "(\"read apps/payments-*\"), and fleet, stream, config, doctor and deadletters; * is all of them."},
+     "roles.NAME.allow is a list of \"ACTION RESOURCE\". Resources are apps/NAME, targets/NAME, consumers/ID and\n"
+     "clusters/NAME, with globs (\"read apps/payments-*\"), and fleet, stream, config, doctor and deadletters.\n"
+     "`read` is for all of them, `pause` and `resume` for targets, `drain` for consumers, `redrive` for\n"
+     "deadletters, `reload` for fleet, `kube` for clusters. A star in place of either is all: \"* *\"."},
     {CODE_TOKEN, "a token",
      "tokens.NAME needs `secret`, the name of the secret that holds its text, and `roles`, a list of entries of\n"
      "`roles`. The text has 16 to 512 printable characters without a space, and no two tokens have the same:\n"

@@ -17,6 +17,12 @@ static const char *const kinds[] = {"apps",     "targets", "consumers",
                                     "config",   "doctor",  "deadletters"};
 enum { KINDS = sizeof kinds / sizeof kinds[0], NAMED = 4 };
 
+/* What each action but reading is for. */
+static const char *const objects[] = {
+    [RULE_PAUSE] = "targets",       [RULE_RESUME] = "targets", [RULE_DRAIN] = "consumers",
+    [RULE_REDRIVE] = "deadletters", [RULE_RELOAD] = "fleet",   [RULE_KUBE] = "clusters",
+    [RULE_ACTIONS] = NULL};
+
 const char *rule_action_name(enum rule_action action)
 {
     return actions[action];
@@ -51,7 +57,7 @@ static int refuse(const char *what, const char *word, size_t len,
 }
 
 /* Could any resource match? A glob in place of the kind is taken at its word. */
-static int check_glob(const char *glob, struct err *err)
+static int check_glob(enum rule_action action, const char *glob, struct err *err)
 {
     size_t len = strcspn(glob, "/");
     if (strcspn(glob, "*?[\\") < len) {
@@ -60,6 +66,12 @@ static int check_glob(const char *glob, struct err *err)
     int kind = find(glob, len, kinds, KINDS);
     if (kind < 0) {
         return refuse("resource", glob, len, kinds, KINDS, err);
+    }
+    const char *object = objects[action];
+    if (object && strcmp(object, kinds[kind]) != 0) {
+        return err_set(err, -EINVAL, "there is nothing to %s in %s: write %s %s%s",
+                       actions[action], glob, actions[action], object,
+                       find(object, strlen(object), kinds, NAMED) < 0 ? "" : "/NAME");
     }
     if (kind < NAMED && glob[len] != '/') {
         return err_set(err, -EINVAL, "%s have names: write %s/* for all of them", glob,
@@ -93,7 +105,7 @@ int rule_parse(const char *text, struct rule *rule, struct err *err)
         return refuse("action", word, len, actions, RULE_ACTIONS + 1, err);
     }
     char *copy = mem_strndup(glob, glob_len);
-    int rc = check_glob(copy, err);
+    int rc = check_glob((enum rule_action)action, copy, err);
     if (rc) {
         free(copy);
         return rc;

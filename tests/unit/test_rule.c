@@ -27,6 +27,10 @@ static const struct {
     {"read apps", "write apps/* for all"},
     {"pause targets", "write targets/*"},
     {"read config/x", "write config"},
+    {"pause apps/x", "write pause targets/NAME"},
+    {"redrive targets/x", "write redrive deadletters"},
+    {"reload consumers/x", "nothing to reload in consumers/x"},
+    {"kube fleet", "write kube clusters/NAME"},
     {"read /apps/x", "\"\" is no resource"},
 };
 
