@@ -268,7 +268,7 @@ static void workflow__lets_each_side_end_on_its_own(void **state)
     for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
         bool hangs = ways[i].ci == HANGS || ways[i].cd == HANGS;
         bool ci_bad = strcmp(ways[i].ci_status, "ok") != 0;
-        begin(hangs ? "500ms" : "8s");
+        begin(hangs ? "1s" : "8s");
         have_event();
         t.ci = ways[i].ci;
         t.cd = ways[i].cd;

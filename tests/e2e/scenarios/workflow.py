@@ -40,7 +40,7 @@ def leave(stage, url, systems):
 def tells_both_sides(stage):
     """Both sides of a trigger are told, each alone when the other hangs; who leaves takes the questions with him."""
     systems = stage.also(Systems())
-    stage.set_up(partitions=1, changes=systems.settings("a", "2s"))
+    stage.set_up(partitions=1, changes=systems.settings("a", "1500ms"))
     worker, = stage.fleet(1)
     stage.publish(events(1, app="team/a"))
     wait_for(lambda: worker.verdicts("triggered") == 1, 30, "the trigger", alive=[worker])
