@@ -156,4 +156,8 @@ void unit_defer(struct unit *unit, const char *reason, int64_t at_least_ms);
  * Lane thread. */
 void unit_hold(struct unit *unit, const char *reason, int64_t at_least_ms);
 
+/* It has ended, and waits without a failure. (One that would, and was given back, does
+ * not.) */
+bool unit_is_held(const struct unit *unit);
+
 #endif

@@ -206,7 +206,7 @@ bool intake_still_held(const struct unit *unit)
 {
     const struct batch_event *be = unit->event;
     const char *before = be->target_name ? intake_held(be->record) : NULL;
-    return unit->held && before && strcmp(before, unit->reason) == 0;
+    return before && unit_is_held(unit) && strcmp(before, unit->reason) == 0;
 }
 
 /* What waited in a retry topic without a failure was held for all of that time. */

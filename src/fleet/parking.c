@@ -398,7 +398,7 @@ static void acknowledged(const struct fleet *fleet, struct round_of_parking *r,
 {
     metric_inc(metrics_series(fleet->parked, verdict_name(unit->verdict), unit->reason,
                               NULL, NULL));
-    if (unit->held && !intake_still_held(unit)) {
+    if (unit_is_held(unit) && !intake_still_held(unit)) {
         count_held(fleet, unit);
     }
     if (unit->verdict == VERDICT_DEAD) {

@@ -44,6 +44,11 @@ void unit_defer(struct unit *unit, const char *reason, int64_t at_least_ms)
     unit_end(unit, VERDICT_DEFERRED, reason);
 }
 
+bool unit_is_held(const struct unit *unit)
+{
+    return unit->held && unit->verdict == VERDICT_DEFERRED;
+}
+
 void unit_hold(struct unit *unit, const char *reason, int64_t at_least_ms)
 {
     int64_t ms = at_least_ms < UNIT_HOLD_MIN_MS ? UNIT_HOLD_MIN_MS : at_least_ms;

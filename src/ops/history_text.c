@@ -76,7 +76,7 @@ static const char *target_of(const struct unit *unit)
 
 static void add_held(struct str *out, const struct unit *unit)
 {
-    str_add(out, unit->held ? ",\"held\":true" : "");
+    str_add(out, unit_is_held(unit) ? ",\"held\":true" : "");
 }
 
 static void add_unit(struct str *out, const struct unit *unit)

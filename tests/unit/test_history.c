@@ -203,6 +203,28 @@ static void history__shows_what_is_held_as_such(void **state)
     end_with_history();
 }
 
+static void history__what_is_given_back_is_not_held(void **state)
+{
+    static const char *const paused[] = {"a"};
+    (void)state;
+    begin_with_history("");
+    assert_int_equal(count_keys("*"), 0);
+    plans_pause(t.fleet.plans, paused, 1);
+    fake_broker_fail(-EIO, 1000000);
+    fake_publish(t.partition, "k", EVENT("1", "x", "c1"), NULL);
+    go();
+    assert_true(fake_await_refused(1));
+    assert_int_equal(stop_lane(LANE_NO_STARTS), 1);
+    struct redis_value chapters =
+        ask_until_count(1, "LRANGE", "sluice:ops:{g}:events:1", "0", "-1");
+    struct json_object *doc = parse(&chapters.items[0]);
+    assert_string_equal(json_string_at(doc, "/units/0/verdict", NULL), "returned");
+    assert_null(json_at(doc, "/units/0/held"));
+    json_free(doc);
+    redis_values_release(&chapters, 1);
+    end_with_history();
+}
+
 static void history__counts_the_dead_by_target_and_reason(void **state)
 {
     (void)state;

@@ -1,7 +1,7 @@
 /* What operators see of lanes and targets, while these work. */
 #include "fleet/view.h"
 
-#include "lane_stage.h"
+#include "fake_gate.h"
 
 static void look(struct view_lane *view)
 {
@@ -66,6 +66,23 @@ static void view__a_call_on_the_wire_has_an_age(void **state)
     release_calls();
     assert_true(fake_await_done(t.partition, 1));
     end();
+}
+
+static void view__a_gate_that_is_asked_is_said(void **state)
+{
+    (void)state;
+    begin_gated("", "ci", true);
+    fake_gate.withholds = true;
+    fake_publish(t.partition, "k", EVENT("1", "x", "c1"), NULL);
+    go();
+    struct view_lane view = await_state(VIEW_ASKING, 0);
+    assert_string_equal(view_state_name(view.state), "asking");
+    assert_string_equal(view.waiting[0].target, "a");
+    await_wait(LANE_GATE);
+    assert_true(fake_gate_answer(GATE_OPEN, "", 0));
+    assert_true(fake_await_done(t.partition, 1));
+    await_state(VIEW_IDLE, 0);
+    end_gated();
 }
 
 static void view__a_batch_fills(void **state)
