@@ -183,7 +183,9 @@ struct kube *cluster_set_take(struct cluster_set *set, const char *name, struct 
                  link->is.is_virtual ? "it is virtual" : link->why);
     }
     MUST(pthread_mutex_unlock(&set->mu));
-    if (kube == NULL) {
+    if (kube == NULL && text_starts(why, "cluster ")) {
+        err_set(err, -EINVAL, "%s", why); /* of kube_open, which names it */
+    } else if (kube == NULL) {
         err_set(err, -EINVAL, "cluster %.80s cannot be asked: %s", name,
                 why[0] != '\0' ? why : "it is not configured here (yet, or any more)");
     }
@@ -322,13 +324,15 @@ static void start(struct cluster_set *set)
     MUST(pthread_mutex_unlock(&set->mu));
 }
 
-/* The link of this cluster: the one there is when nothing has changed, else a new one. */
+/* The link of this cluster: the one there is when nothing has changed, else a new one, as
+ * for one that could not be opened: what it lacked may be there now. */
 static struct link *link_for(struct cluster_set *set, const struct config_cluster *is)
 {
     MUST(pthread_mutex_lock(&set->mu));
     struct link *link = find_locked(set, is->name);
+    bool open = link != NULL && (link->kube != NULL || link->is.is_virtual);
     MUST(pthread_mutex_unlock(&set->mu));
-    return link != NULL && is_same(link, is) ? link : link_new(set, is);
+    return open && is_same(link, is) ? link : link_new(set, is);
 }
 
 static bool is_in(const struct link *link, struct link *const *links, size_t n)

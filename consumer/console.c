@@ -155,10 +155,7 @@ static int console_start(struct console *c, struct err *err)
     if (!c->workflow) {
         return -EINVAL;
     }
-    c->kube = kube_reader_start(c->config, err);
-    if (!c->kube) {
-        return -EINVAL;
-    }
+    c->kube = kube_reader_start(c->config);
     c->api = (struct console_api){c->config,   c->guard,    c->jobs,
                                   c->redriver, c->workflow, c->kube};
     return start_serving(c, c->config->console.listen, err);

@@ -187,10 +187,7 @@ static int ask(const struct command_line *line, const struct config *config,
 {
     struct err err = ERR_INIT;
     struct kube_answer answer;
-    struct kube_reader *reader = kube_reader_start(config, &err);
-    if (reader == NULL) {
-        return command_failed(line, -EIO, &err);
-    }
+    struct kube_reader *reader = kube_reader_start(config);
     int rc = kube_reader_parse(reader, &q->it, &answer, &err);
     int code = 0;
     if (rc != 0) {

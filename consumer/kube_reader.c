@@ -1,49 +1,31 @@
 #include "kube_reader.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "cluster_set.h"
 
 struct kube_reader {
     const struct config *config;
-    struct http *http;
-    pthread_mutex_t mu;
-    /* guarded by mu: one for each cluster, NULL: not opened yet */
-    struct kube **kubes;
+    struct cluster_set *clusters;
 };
 
-struct kube_reader *kube_reader_start(const struct config *config, struct err *err)
+struct kube_reader *kube_reader_start(const struct config *config)
 {
-    const struct http_options options = {.in_flight = KUBE_READER_CALLS,
-                                         .ca_file = config->ca_file,
-                                         .user_agent = "sluice/" SLUICE_VERSION};
-    struct http *http = http_start(&options, err);
-    if (http == NULL) {
-        return NULL;
-    }
     struct kube_reader *reader = mem_zalloc(sizeof *reader);
     reader->config = config;
-    reader->http = http;
-    reader->kubes = mem_array(config->cluster_count + 1, sizeof(struct kube *));
-    MUST(pthread_mutex_init(&reader->mu, NULL));
+    reader->clusters = cluster_set_new(NULL, false);
     return reader;
 }
 
 void kube_reader_stop(struct kube_reader *reader)
 {
-    if (reader == NULL) {
-        return;
+    if (reader != NULL) {
+        cluster_set_free(reader->clusters);
+        free(reader);
     }
-    for (size_t i = 0; i < reader->config->cluster_count; i++) {
-        kube_close(reader->kubes[i]);
-    }
-    http_stop(reader->http);
-    MUST(pthread_mutex_destroy(&reader->mu));
-    free(reader->kubes);
-    free(reader);
 }
 
 /* --- the question --- */
@@ -107,61 +89,20 @@ void kube_answer_release(struct kube_answer *answer)
 
 /* --- reading --- */
 
-static struct kube *open_kube(struct kube_reader *reader, const struct config_cluster *is,
-                              struct err *err)
-{
-    if (is->is_virtual) {
-        err_set(err, -EINVAL, "cluster %.64s is virtual: it has no API server to ask",
-                is->name);
-        return NULL;
-    }
-    const struct kube_options options = {.name = is->name,
-                                         .kubeconfig = is->kubeconfig,
-                                         .context = is->context,
-                                         .in_cluster = is->in_cluster,
-                                         .rate_per_s = is->rate_per_s,
-                                         .burst = is->burst,
-                                         .concurrency = is->concurrency};
-    return kube_open(reader->http, &options, err);
-}
-
-/* The cluster of that name, which is configured, or NULL with a sentence. */
-static struct kube *get_kube(struct kube_reader *reader, const char *name,
-                             struct err *err)
-{
-    const struct config_cluster *is = config_cluster_find(reader->config, name, err);
-    ASSERT(is != NULL);
-    size_t i = (size_t)(is - reader->config->clusters);
-    MUST(pthread_mutex_lock(&reader->mu));
-    struct kube *kube = reader->kubes[i];
-    MUST(pthread_mutex_unlock(&reader->mu));
-    if (kube != NULL) {
-        return kube;
-    }
-    struct kube *opened = open_kube(reader, is, err);
-    MUST(pthread_mutex_lock(&reader->mu));
-    kube = reader->kubes[i] != NULL ? reader->kubes[i] : opened;
-    reader->kubes[i] = kube;
-    MUST(pthread_mutex_unlock(&reader->mu));
-    if (kube != opened) { /* somebody was faster */
-        kube_close(opened);
-    }
-    return kube;
-}
-
 void kube_reader_read(struct kube_reader *reader, struct ctx *ctx, int width,
                       struct kube_answer *answer)
 {
     struct manifest *asked = mem_array(answer->count + 1, sizeof asked[0]);
     size_t *places = mem_array(answer->count + 1, sizeof places[0]);
     size_t n = 0;
+    cluster_set_config(reader->clusters, reader->config); /* files may have changed */
     for (size_t i = 0; i < answer->count; i++) {
         struct manifest *item = &answer->items[i];
         struct err why = ERR_INIT;
         if (item->rc != 0) {
             continue;
         }
-        item->kube = get_kube(reader, item->ref->cluster, &why);
+        item->kube = cluster_set_take(reader->clusters, item->ref->cluster, &why);
         if (item->kube == NULL) {
             item->rc = err_set(&item->err, -EINVAL, "%s", why.text);
             continue;
@@ -172,6 +113,7 @@ void kube_reader_read(struct kube_reader *reader, struct ctx *ctx, int width,
     int rc = manifests_get(ctx, asked, n, width);
     ASSERT(rc == 0);
     for (size_t i = 0; i < n; i++) {
+        cluster_set_give(reader->clusters, asked[i].kube);
         answer->items[places[i]] = asked[i];
         answer->items[places[i]].kube = NULL;
     }

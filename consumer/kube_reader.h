@@ -1,8 +1,8 @@
 /* Manifests for those who ask by text: the command `kube get` and the API.
  *
- * A question names objects; the clusters are the configuration's, each opened when it is
- * asked for the first time. A cluster whose credentials cannot be read costs its own
- * objects only. Any thread. */
+ * A question names objects; the clusters are the configuration's, opened when somebody
+ * asks, and again when their files have changed. A cluster whose credentials cannot be
+ * read costs its own objects only. Any thread. */
 #ifndef CONSUMER_KUBE_READER_H
 #define CONSUMER_KUBE_READER_H
 
@@ -13,13 +13,12 @@
 enum {
     KUBE_READER_WIDTH = 5,
     KUBE_READER_TIMEOUT_MS = 5000,
-    KUBE_READER_CALLS = 64, /* running at a time, over all clusters */
 };
 
 struct kube_reader;
 
-/* config  borrowed until kube_reader_stop. Returns NULL with a sentence. */
-struct kube_reader *kube_reader_start(const struct config *config, struct err *err);
+/* config  borrowed until kube_reader_stop. */
+struct kube_reader *kube_reader_start(const struct config *config);
 void kube_reader_stop(struct kube_reader *reader); /* after the last read; NULL allowed */
 
 /* All borrowed for the call. */

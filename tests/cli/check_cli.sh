@@ -267,7 +267,7 @@ expect 78 'no cluster is configured' sluice kube get -c good.yaml v1/Node/a
 expect 78 'name one: east, far' sluice kube get -c clusters.yaml v1/Node/a
 expect 78 'names no object' sluice kube get -c clusters.yaml --cluster east Node/a
 expect 78 'user "u": exec runs a program' sluice kube get -c clusters.yaml east:v1/Node/a
-expect 78 'far is virtual' sluice kube get -c clusters.yaml far:v1/Node/a
+expect 78 'it is virtual' sluice kube get -c clusters.yaml far:v1/Node/a
 sed -i 's/exec: {command: aws}/token: s3cret/' kubeconfig
 expect 69 'east:v1/Node/a: GET /api/v1/nodes/a: connect: ' sluice kube get -c clusters.yaml east:v1/Node/a
 refute s3cret

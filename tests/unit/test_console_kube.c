@@ -61,7 +61,7 @@ static void begin(const char *more)
     api = (struct console_api){.config = config,
                                .guard = guard_new(&who, &err),
                                .jobs = jobs_start(config, &err),
-                               .kube = kube_reader_start(config, &err)};
+                               .kube = kube_reader_start(config)};
     assert_string_equal(err.text, "");
     server_init(&console, serve);
     struct httpd_options options = options_of(&console);

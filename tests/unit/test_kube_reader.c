@@ -38,12 +38,10 @@ struct stage {
 
 static void open_stage(struct stage *s)
 {
-    struct err err = ERR_INIT;
     s->c = cluster_start(NULL);
     cluster_config(s->c, "token: t", "");
     s->config = configure(s->c);
-    s->reader = kube_reader_start(s->config, &err);
-    assert_non_null(s->reader);
+    s->reader = kube_reader_start(s->config);
 }
 
 static void close_stage(struct stage *s)
@@ -84,11 +82,42 @@ static void kube_reader__a_cluster_that_cannot_be_opened_costs_its_own(void **st
     assert_string_equal(json_text_or(doc, "/items/1/ref", ""), "v1/Node/b");
     assert_string_equal(json_text_or(doc, "/items/1/cluster", ""), "c");
     assert_string_equal(json_text_or(doc, "/items/1/manifest/kind", ""), "Node");
-    assert_has(json_text_or(doc, "/items/2/error", ""), "far is virtual");
+    assert_has(json_text_or(doc, "/items/2/error", ""),
+               "far cannot be asked: it is virtual");
     assert_string_equal(json_text_or(doc, "/items/3/status", ""), "missing");
     assert_int_equal(json_number_or(doc, "/items/3/http", 0), 404);
     json_free(doc);
     kube_answer_release(&s.answer);
+    close_stage(&s);
+}
+
+/* Read one object. Returns its word. */
+static const char *read_one(struct stage *s, const char *ref)
+{
+    struct err err = ERR_INIT;
+    assert_int_equal(parse(s, "c", &ref, 1, &err), 0);
+    struct ctx *ctx = ctx_new(NULL, now_ms() + 20000);
+    kube_reader_read(s->reader, ctx, 1, &s->answer);
+    ctx_free(ctx);
+    const char *word = kube_answer_word(&s->answer.items[0]);
+    kube_answer_release(&s->answer);
+    return word;
+}
+
+static void kube_reader__a_kubeconfig_that_changes_counts_at_once(void **state)
+{
+    (void)state;
+    struct stage s;
+    open_stage(&s);
+    cluster_on(s.c, "*[[]Bearer other]", 200, "{}");
+    cluster_on(s.c, "*", 401, "{}");
+    assert_string_equal(read_one(&s, "v1/Node/a"), "refused");
+    cluster_config(s.c, "token: other", "");
+    assert_string_equal(read_one(&s, "v1/Node/a"), "ok");
+    cluster_config(s.c, "tokenFile: later", "");
+    assert_string_equal(read_one(&s, "v1/Node/a"), "error");
+    cluster_write(s.c, "later", "other");
+    assert_string_equal(read_one(&s, "v1/Node/a"), "ok");
     close_stage(&s);
 }
 
