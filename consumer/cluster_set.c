@@ -302,10 +302,11 @@ static void on_released(void *arg, struct kube *kube)
 
 /* --- the list --- */
 
-static void start(struct cluster_set *set)
+static void start(struct cluster_set *set, const struct config *config)
 {
     struct err err = ERR_INIT;
     const struct http_options options = {.in_flight = CLUSTER_SET_CALLS,
+                                         .ca_file = config->ca_file,
                                          .user_agent = "sluice/" SLUICE_VERSION};
     set->http = http_start(&options, &err);
     if (set->http == NULL) {
@@ -372,7 +373,7 @@ void cluster_set_config(struct cluster_set *set, const struct config *config)
     size_t n = config->cluster_count;
     MUST(pthread_mutex_lock(&set->change));
     if (set->http == NULL && n > 0) {
-        start(set);
+        start(set, config);
     }
     set->every_ms = config->cluster_check.every_ms;
     set->timeout_ms = config->cluster_check.timeout_ms;
