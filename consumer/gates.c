@@ -102,7 +102,7 @@ struct gates *gates_start(struct worker *worker, struct config *config,
     g->config = config_hold(config);
     g->redis = worker_redis(worker);
     g->set = cluster_set_new(metrics, true);
-    g->keeper = keeper_start(g->set, metrics, on_woke, g);
+    g->keeper = keeper_start(g->set, KEEPER_GOOD_MS, metrics, on_woke, g);
     worker_set_gate(worker, keeper_gate(g->keeper));
     cluster_set_config(g->set, config);
     return g;

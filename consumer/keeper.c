@@ -44,8 +44,9 @@ struct question {
 };
 
 struct keeper {
-    struct gate gate; /* read-only, as are the next four */
+    struct gate gate; /* read-only, as are the next ones */
     struct cluster_set *set;
+    int64_t good_ms;
     keeper_woke_fn *woke;
     void *woke_arg;
     struct metric *answers[3]; /* by what is said; NULL: none */
@@ -139,7 +140,7 @@ static void forget_locked(struct keeper *k, int64_t now)
     struct question **at = &k->questions;
     while (*at != NULL) {
         struct question *q = *at;
-        if (q->state == QUESTION_KNOWN && now >= q->known_ms + KEEPER_GOOD_MS) {
+        if (q->state == QUESTION_KNOWN && now >= q->known_ms + k->good_ms) {
             *at = q->next;
             question_free(q);
         } else {
@@ -500,12 +501,13 @@ static void start_locked(struct keeper *k)
     start_thread(&k->ender, end_recalled, k);
 }
 
-struct keeper *keeper_start(struct cluster_set *set, struct metrics *metrics,
-                            keeper_woke_fn *woke, void *arg)
+struct keeper *keeper_start(struct cluster_set *set, int64_t good_ms,
+                            struct metrics *metrics, keeper_woke_fn *woke, void *arg)
 {
     struct keeper *k = mem_zalloc(sizeof *k);
     k->gate = (struct gate){.ask = ask, .recall = recall, .arg = k};
     k->set = set;
+    k->good_ms = good_ms;
     k->woke = woke;
     k->woke_arg = arg;
     k->running = ctx_new(NULL, NOW_FOREVER);

@@ -1,12 +1,12 @@
 /* Answers the fleet's gate: looks into the target's cluster whether the application of an
  * event sleeps, and wakes it where the target says so.
  *
- * Asks for the same application share one look, and an answer is good for
- * KEEPER_GOOD_MS. A few threads do what blocks, at most KEEPER_PER_CLUSTER of them for
- * one cluster, so that one that hangs leaves some for the others; a cluster that is known
- * not to answer is not asked at all. When nobody wants an answer any more its look is
- * cut off; a waking finishes the object in hand and begins no other. Each waking is told
- * to `woke`, whoever still waits for it.
+ * Asks for the same application share one look, and an answer is good for a moment. A few
+ * threads do what blocks, at most KEEPER_PER_CLUSTER of them for one cluster, so that one
+ * that hangs leaves some for the others; a cluster that is known not to answer is not
+ * asked at all. When nobody wants an answer any more its look is cut off; a waking
+ * finishes the object in hand and begins no other. Each waking is told to `woke`, whoever
+ * still waits for it.
  *
  * Nothing runs before there is a cluster. Any thread. */
 #ifndef CONSUMER_KEEPER_H
@@ -40,10 +40,11 @@ struct keeper_woke {
 typedef void keeper_woke_fn(void *arg, const struct keeper_woke *woke);
 
 /* set      borrowed until keeper_free.
+ * good_ms  how long an answer is good; 0: for those who wait for it alone.
  * metrics  likewise; NULL: none.
  * woke     NULL, or called on a thread of the keeper. */
-struct keeper *keeper_start(struct cluster_set *set, struct metrics *metrics,
-                            keeper_woke_fn *woke, void *arg);
+struct keeper *keeper_start(struct cluster_set *set, int64_t good_ms,
+                            struct metrics *metrics, keeper_woke_fn *woke, void *arg);
 
 /* For worker_set_gate. Borrowed until keeper_free. */
 const struct gate *keeper_gate(const struct keeper *keeper);

@@ -118,6 +118,7 @@ struct stage {
 };
 
 static struct stage stage;
+static int64_t good_ms = 60000; /* of the next stage */
 
 static void on_done(struct gate_ask *ask)
 {
@@ -172,7 +173,7 @@ static void stage_open(const char *policy, const char *more)
                     "\"api\",\"env\":\"shop\"}");
     assert_int_equal(stage.event.outcome, EVENT_OK);
     stage.set = cluster_set_new(stage.metrics, true);
-    stage.keeper = keeper_start(stage.set, stage.metrics, on_woke, &stage);
+    stage.keeper = keeper_start(stage.set, good_ms, stage.metrics, on_woke, &stage);
 }
 
 static void stage_config(void)
@@ -350,6 +351,26 @@ static void keeper__asks_for_one_application_share_a_look(void **state)
     stage_close();
 }
 
+static void keeper__an_answer_is_good_for_a_while(void **state)
+{
+    (void)state;
+    stage_open("hold", "");
+    stage_config();
+    ask_and_wait();
+    expect(ask_and_wait(), GATE_OPEN, "", "0 of 2 hibernated");
+    assert_int_equal(fake_kube_count("/namespaces/shop/"), 4);
+    stage_close();
+    good_ms = 0;
+    stage_open("hold", "");
+    good_ms = 60000;
+    stage_config();
+    ask_and_wait();
+    atomic_store(&cluster.asleep, 1);
+    expect(ask_and_wait(), GATE_HOLD, "hibernating", "");
+    assert_int_equal(fake_kube_count("/namespaces/shop/"), 8);
+    stage_close();
+}
+
 static void keeper__a_recalled_ask_ends_though_its_cluster_hangs(void **state)
 {
     (void)state;
@@ -385,11 +406,14 @@ static void keeper__a_waking_finishes_the_one_in_hand_when_recalled(void **state
     await(&stage.ended, 1);
     expect(one, GATE_HOLD, "recalled", "");
     atomic_store(&cluster.patches_hang, 0);
+    /* who asks now does not get the end of a waking that was cut off */
+    expect(ask_and_wait(), GATE_OPEN, "", "woke 2 of 2");
+    assert_int_equal(stage.woken, 2);
     fake_kube_let_go();
-    await(&stage.wakings, 1); /* who asks later is told */
-    assert_int_equal(stage.woken, 1);
+    await(&stage.wakings, 2);
+    assert_int_equal(stage.woken, 3);
     assert_int_equal(stage.unbegun, 1);
-    assert_int_equal(fake_kube_count("PATCH"), 1);
+    assert_int_equal(fake_kube_count("PATCH"), 3);
     stage_close();
 }
 
