@@ -200,6 +200,51 @@ static void held__a_twin_is_in_the_record_of_the_first(void **state)
     end_gated();
 }
 
+/* Published twice, or delivered again because nobody committed: it waits once. */
+static void held__a_copy_of_what_waits_is_a_duplicate(void **state)
+{
+    (void)state;
+    begin_gated("", "ci", true);
+    fake_gate_says(GATE_HOLD, "hibernating", 0);
+    publish("k", EVENT("1", "x", "c"));
+    go();
+    assert_true(fake_await_done(t.partition, 1));
+    fake_gate_says(GATE_OPEN, "", 0);
+    publish("k", EVENT("1", "x", "c"));
+    assert_true(fake_await_done(t.partition, 2));
+    stop_lane(LANE_NO_STARTS);
+    assert_int_equal(calls(), 0);
+    assert_int_equal(count_units("a", VERDICT_DUPLICATE), 1);
+    assert_null(fake_sent_at(1));
+    end_gated();
+}
+
+/* The copy in the retry topic is the one that goes on, and knows it is. */
+static void held__the_parked_copy_is_granted_its_round(void **state)
+{
+    static const char *const headers[] = {PARK_TARGET,   "a",        PARK_REASON,
+                                          "hibernating", PARK_CLASS, PARK_CLASS_HELD,
+                                          PARK_ROUND,    "1",        NULL};
+    (void)state;
+    begin_gated("", "ci", true);
+    fake_gate_says(GATE_HOLD, "hibernating", 0);
+    publish("k", EVENT("1", "x", "c"));
+    go();
+    assert_true(fake_await_done(t.partition, 1));
+    stop_lane(LANE_NO_STARTS);
+    t.former[t.former_count++] = t.partition;
+    t.partition = fake_partition_new("ci.g.retry.1ms", false);
+    t.rested = false;
+    fake_gate_says(GATE_OPEN, "", 0);
+    fake_publish(t.partition, "k", EVENT("1", "x", "c"), headers);
+    go();
+    assert_true(fake_await_done(t.partition, 1));
+    stop_lane(LANE_NO_STARTS);
+    assert_int_equal(calls(), 1);
+    assert_int_equal(count_units("a", VERDICT_TRIGGERED), 1);
+    end_gated();
+}
+
 /* --- rounds --- */
 
 /* Of a unit that was held before, and whose budget would long be over. */
