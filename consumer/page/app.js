@@ -56,8 +56,9 @@ function set(node, name, value) {
   if (value == null) { if (node.hasAttribute(name)) node.removeAttribute(name); }
   else if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value);
 }
-function state(word, kind, glyph) { return h('span', { class: 'st ' + kind, 'data-g': glyph }, word); }
-function setState(node, word, kind, glyph) { put(node, word); set(node, 'class', 'st ' + kind); set(node, 'data-g', glyph); }
+function setState(node, word = '', kind = '', glyph = '') { put(node, word); set(node, 'class', 'st ' + kind); set(node, 'data-g', glyph); return node; }
+const state = (...how) => setState(h('span'), ...how);
+const OFF = ['off', '?'];
 
 // Keep the rows of a body in step with a list: what is the same stays the same element.
 function rows(body, list, key, make, update) {
@@ -75,12 +76,26 @@ function rows(body, list, key, make, update) {
   }
   for (const row of old.values()) row.remove();
 }
-function cells(classes) { return h('tr', null, classes.map(c => h('td', { class: c }))); }
+// The tables of the fleet: caption, columns with the class of their cells, and the classes of the table and its box.
+const TABLES = {
+  consumers: ['Consumers: what each batch waits for', [['Consumer'], ['Slowest batch', 'slow'], ['Lanes', 'lanes-c'], ['In', 'n in'], ['Out', 'n out'], ['p95', 'n mid'], ['Lag', 'n'], ['Up', 'n lo'], ['', 'act']], 'barrier nav'],
+  targets: ['Targets with their circuit breaker and limits', [['Target', 'cut'], ['State'], ['OK/min', 'n'], ['4xx', 'n'], ['5xx', 'n'], ['None', 'n mid'], ['Limit: tokens left'], ['p95', 'n'], ['Wait p95', 'n mid'], ['', 'act']]],
+  partitions: ['Partitions with their lag', [['Partition', 'cut'], ['Owner'], ['Lag', 'n'], ['Oldest', 'n'], ['Committed', 'n mid'], ['End', 'n mid'], ['Clears in', 'n']], '', 'tall'],
+  deliveries: ['The latest deliveries, newest first', [['At'], ['Target'], ['Repo'], ['Commit', 'mid'], ['Result'], ['Took', 'n'], ['Tries', 'n lo']], 'nav', 'tall'],
+};
+// A table in a box of its own that scrolls.
+function table(caption, columns, lines, kind = 'nav', box = '', id) {
+  return h('div', { class: 'scroll ' + box, tabindex: 0, role: 'region', 'aria-label': caption }, h('table', { class: kind, id }, h('caption', { class: 'sr' }, caption),
+    h('thead', null, h('tr', null, columns.map(([word, kind]) => h('th', { class: kind }, word || h('span', { class: 'sr' }, 'Actions'))))), h('tbody', null, lines)));
+}
+const line = id => h('tr', null, TABLES[id][1].map(([, kind]) => h('td', { class: kind })));
+const tr = (...cells) => h('tr', null, cells.map(([content, kind, title]) => h('td', { class: kind, title }, content)));
+function opens(event, row) { row.dataset.open = '#/event/' + encodeURIComponent(event || ''); return row; }
 function copyable(text) { return h('code', { class: 'cli' }, text); }
 
 // --- the fleet ---
 
-const STATES = { ok: ['ok', '✓'], warn: ['warn', '!'], bad: ['bad', '✗'], unknown: ['off', '?'] };
+const STATES = { ok: ['ok', '✓'], warn: ['warn', '!'], bad: ['bad', '✗'], unknown: OFF };
 let frame = null, info = { offers: [] }, frameAt = 0, said = '';
 const offers = what => info.offers.includes(what);
 
@@ -94,9 +109,8 @@ function showVerdict(f) {
   if (words !== said) { said = words; put($('say'), clean(v.text)); } // spoken when the words change, not the figures
   const notes = $('notes');
   notes.hidden = !f.notes.length;
-  rows(notes, f.notes, n => n.about + n.text, () => h('li', null, state('', '', ''), h('span')), (li, n) => {
-    const [kind, glyph] = { info: ['off', 'i'], warn: ['warn', '!'], bad: ['bad', '✗'] }[n.level] || ['off', 'i'];
-    setState(li.firstChild, '', kind, glyph);
+  rows(notes, f.notes, n => n.about + n.text, () => h('li', null, state(), h('span')), (li, n) => {
+    setState(li.firstChild, '', ...n.level === 'info' ? ['off', 'i'] : STATES[n.level] || OFF);
     if (li.lastChild.textContent !== n.about + ' ' + n.text) li.lastChild.replaceChildren(h('b', null, clean(n.about)), ' ' + clean(n.text));
   });
   put($('where'), clean(f.group + ' · ' + f.topic));
@@ -196,22 +210,18 @@ function batchWords(p) {
 function lane(p) { return (p.topic === frame.topic ? '' : p.topic.replace(frame.topic + '.' + frame.group + '.', '') + ' ') + p.partition; }
 
 function makeConsumer() {
-  const row = h('tr', null,
-    h('td', null, h('div', { class: 'who' }, h('b', { class: 'm' }), state('', '', ''))),
-    h('td', { class: 'slow' }, h('div', { class: 'sluice' },
-      h('div', { class: 'track' }, h('i', { class: 'out' }), h('i', { class: 'done' }), h('i', { class: 'gate' })),
-      h('div', { class: 'words' }, h('b'), h('span')))),
-    h('td', { class: 'lanes-c' }, h('div', { class: 'lanes' })),
-    ...['n in', 'n out', 'n mid', 'n', 'n lo'].map(c => h('td', { class: c })),
-    h('td', { class: 'act' }));
+  const row = line('consumers');
+  row.children[0].append(h('div', { class: 'who' }, h('b', { class: 'm' }), state()));
+  row.children[1].append(h('div', { class: 'sluice' },
+    h('div', { class: 'track' }, ['out', 'done', 'gate'].map(c => h('i', { class: c }))), h('div', { class: 'words' }, h('b'), h('span'))));
+  row.children[2].append(h('div', { class: 'lanes' }));
   return row;
 }
 function updateConsumer(row, c) {
   const [who, slow, lanes, inn, out, p95, lag, up, act] = row.children;
-  const [kind, glyph] = CONSUMER[c.state] || ['off', '?'];
   put(who.querySelector('b'), clean(c.id, 60));
   set(who, 'title', clean(`${c.host || ''} pid ${c.pid ?? ''} · version ${c.version || ''} ${c.revision || ''} · config ${c.config_hash || ''}`));
-  setState(who.querySelector('.st'), c.state + (c.state === 'late' || c.state === 'gone' ? ' ' + span(c.age_ms) : '') + (c.skew ? ' ≠' : ''), kind, glyph);
+  setState(who.querySelector('.st'), c.state + (c.state === 'late' || c.state === 'gone' ? ' ' + span(c.age_ms) : '') + (c.skew ? ' ≠' : ''), ...CONSUMER[c.state] || OFF);
   set(row, 'class', (row.classList.contains('cursor') ? 'cursor ' : '') + (c.state === 'gone' ? 'grey' : ''));
   const p = c.state === 'gone' ? null : slowest(c), b = p && p.batch;
   const track = slow.querySelector('.track'), [bar, words] = [track.children, slow.querySelector('.words')];
@@ -244,11 +254,10 @@ function button(cell, word, act) {
 const TARGET = { ok: ['ok', '✓'], idle: ['off', '–'], open: ['bad', '✗'], paused: ['warn', '‖'], silent: ['warn', '?'] };
 function updateTarget(row, t) {
   const [name, st, ok, c4, c5, none, limit, p95, wait, act] = row.children;
-  const [kind, glyph] = TARGET[t.state] || ['off', '?'];
   put(name.firstChild, clean(t.name, 80));
   const words = t.state === 'open' ? 'circuit open' + (t.for_ms != null ? ', probe in ' + span(t.for_ms) : '')
     : t.state === 'paused' ? 'paused' + (t.for_ms ? ' for ' + span(t.for_ms) : '') : t.state;
-  setState(st.firstChild, words, kind, glyph);
+  setState(st.firstChild, words, ...TARGET[t.state] || OFF);
   put(st.lastChild, t.state === 'paused' ? clean(` ${[t.who && 'by ' + t.who, t.reason].filter(Boolean).join(': ')}`, 120) : t.state === 'open' && t.reason ? ' ' + clean(t.reason, 80) : '');
   put(ok, count(t.ok_per_min)); put(c4, count(t.c4xx_per_min)); put(c5, count(t.c5xx_per_min)); put(none, count(t.none_per_min));
   put(p95, span(t.p95_ms)); put(wait, span(t.token_wait_p95_ms));
@@ -262,16 +271,16 @@ function updateTarget(row, t) {
   button(act, offers('pause') && (t.state === 'paused' ? 'resume' : 'pause'), () => askPause(row.item));
 }
 function makeTarget() {
-  const row = cells(['cut', '', 'n', 'n', 'n', 'n mid', '', 'n', 'n mid', 'act']);
+  const row = line('targets');
   row.children[0].append(h('b'));
-  row.children[1].append(state('', '', ''), h('span', { class: 'sub' }));
+  row.children[1].append(state(), h('span', { class: 'sub' }));
   return row;
 }
 
 function showPartitions(f) {
   const shown = f.partitions.filter(p => p.topic === f.topic || p.lag_events > 0);
   const quiet = f.partitions.length - shown.length;
-  rows($('partitions').tBodies[0], shown, p => p.topic + p.partition, () => cells(['cut', '', 'n', 'n', 'n mid', 'n mid', 'n']), (row, p) => {
+  rows($('partitions').tBodies[0], shown, p => p.topic + p.partition, () => line('partitions'), (row, p) => {
     const [name, owner, lag, age, committed, end, drains] = row.children;
     put(name, clean(lane(p), 60)); set(name, 'title', clean(`${p.topic}[${p.partition}]`));
     put(owner, p.owner ? clean(p.owner, 60) : 'nobody');
@@ -309,12 +318,9 @@ function showDeliveries() {
   if (held || view !== 'fleet') return;
   const list = deliveries.filter(matches).slice(-DELIVERIES).reverse();
   rows($('deliveries').tBodies[0], list, d => d.serial, d => {
-    const [kind, glyph] = VERDICT[d.verdict] || ['off', '?'];
-    return h('tr', { 'data-open': '#/event/' + encodeURIComponent(d.event || '') },
-      h('td', { title: day(d.at_ms) }, clock(d.at_ms)), h('td', { class: 'cut' }, clean(d.target, 80)),
-      h('td', { class: 'cut', title: clean(d.repo) }, clean(d.repo, 120)), h('td', { class: 'mid m' }, clean(d.commit, 7).replace('…', '')),
-      h('td', { class: 'cut' }, state(d.held ? 'held' : clean(d.verdict, 20), kind, glyph), h('span', { class: 'sub' }, ' ' + clean([d.status, d.reason].filter(Boolean).join(' '), 60))),
-      h('td', { class: 'n' }, span(d.took_ms)), h('td', { class: 'n lo' }, count(d.tries)));
+    const result = [state(d.held ? 'held' : clean(d.verdict, 20), ...VERDICT[d.verdict] || OFF), h('span', { class: 'sub' }, ' ' + clean([d.status, d.reason].filter(Boolean).join(' '), 60))];
+    return opens(d.event, tr([clock(d.at_ms), '', day(d.at_ms)], [clean(d.target, 80), 'cut'], [clean(d.repo, 120), 'cut', clean(d.repo)],
+      [clean(d.commit, 7).replace('…', ''), 'mid m'], [result, 'cut'], [span(d.took_ms), 'n'], [count(d.tries), 'n lo']));
   });
   $('deliveries-empty').hidden = list.length > 0;
   put($('deliveries-more'), (leftOut ? `${count(leftOut)} more were not shown: at most 20 a second are` : ''));
@@ -490,22 +496,17 @@ function stepClass(s) { return s.what === 'try' ? (s.status >= 200 && s.status <
 function facts(pairs) {
   return h('dl', { class: 'facts' }, pairs.filter(p => p[1] != null && p[1] !== '').map(([k, v]) => h('div', null, h('dt', null, k), h('dd', null, v))));
 }
-const tr = (...cells) => h('tr', null, cells.map(([content, kind, title]) => h('td', { class: kind, title }, content)));
-// A table in a box of its own that scrolls. heads: [word, class].
-function table(caption, heads, lines) {
-  return h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': caption }, h('table', { class: 'nav' }, h('caption', { class: 'sr' }, caption),
-    h('thead', null, h('tr', null, heads.map(([word, kind]) => h('th', { class: kind }, word)))), h('tbody', null, lines)));
-}
 function panel(title, cli, ...children) { return h('article', { class: 'panel' }, h('header', null, h('h2', null, title), cli && copyable(cli)), children); }
 
+const empty = (body, text) => body.replaceChildren(h('p', { class: 'empty' }, text));
 const fail = (body, error) => body.replaceChildren(h('p', { class: 'error', role: 'alert' }, error.message));
 
 async function showEvent(id) {
   $('event-id').value = id;
   put($('event-cli'), 'sluice-consumer trace ' + (id ? quote(id) : 'EVENT_ID'));
   const body = $('event-body');
-  if (!id) { body.replaceChildren(h('p', { class: 'empty' }, 'Give an id, or choose a row of the live deliveries.')); return; }
-  body.replaceChildren(h('p', { class: 'empty' }, 'Asking …'));
+  if (!id) { empty(body, 'Give an id, or choose a row of the live deliveries.'); return; }
+  empty(body, 'Asking …');
   try {
     const story = await ask('events/' + encodeURIComponent(id));
     const begin = story.steps.length ? story.steps[0].at_ms : 0;
@@ -520,7 +521,7 @@ async function showEvent(id) {
     const curl = `curl -s ${quote(location.origin + '/api/v1/events/' + encodeURIComponent(id))}`;
     body.replaceChildren(h('div', { class: 'cards' },
       panel(clean(story.event, 200), null, facts([['Repository', clean(story.repo)], ['App', clean(story.app)], ['Commit', story.commit && h('span', { class: 'm' }, clean(story.commit))], ['Known from', story.source === 'history' ? 'the history in Redis' : 'its dead letter'], ['In all', story.steps.length > 1 ? span(before - begin) : null]]),
-        table('What became of each of its targets', [['Target'], ['Verdict'], ['Attempts']], (story.units || []).map(u => { const [kind, glyph] = VERDICT[u.verdict] || ['off', '?']; return tr([clean(u.target)], [[state(u.held ? 'held' : clean(u.verdict), kind, glyph), h('span', { class: 'sub' }, ' ' + clean(u.reason || ''))]], [count(u.attempts)]); }))),
+        table('What became of each of its targets', [['Target'], ['Verdict'], ['Attempts']], (story.units || []).map(u => tr([clean(u.target)], [[state(u.held ? 'held' : clean(u.verdict), ...VERDICT[u.verdict] || OFF), h('span', { class: 'sub' }, ' ' + clean(u.reason || ''))]], [count(u.attempts)])))),
       panel('Timeline', null, line), h('p', null, h('button', { onclick: e => copy(curl, e.target) }, 'Copy as curl'))));
   } catch (error) {
     fail(body, error);
@@ -543,16 +544,14 @@ async function showDead() {
     const list = await ask('deadletters?' + new URLSearchParams({ ...f, limit: 200 }));
     deadShown = { filter: f, total: list.total };
     const groups = list.groups || [], letters = list.letters || [];
-    if (!list.total) { body.replaceChildren(h('p', { class: 'empty' }, Object.keys(f).length ? 'No dead letter matches.' : 'No dead letters. Good.')); return; }
+    if (!list.total) { empty(body, Object.keys(f).length ? 'No dead letter matches.' : 'No dead letters. Good.'); return; }
     body.replaceChildren(h('div', { class: 'cards' },
       panel(`${count(list.total)} outstanding, by reason`, 'sluice-consumer dlq list',
         table('Groups', [['Reason'], ['Target'], ['Count', 'n'], ['Oldest', 'n'], ['', 'act']], groups.map(g => tr([h('b', null, clean(g.reason, 80))], [clean(g.target, 80), 'cut'], [count(g.count), 'n'], [g.oldest_ms ? span(Date.now() - g.oldest_ms) + ' ago' : unknown, 'n'],
           [[h('button', { class: 'quiet', onclick: () => { $('dead-target').value = g.target; $('dead-reason').value = g.reason; showDead(); } }, 'show'), ' ', offers('redrive') && h('button', { class: 'quiet', onclick: () => askRedrive({ target: g.target, reason: g.reason }, g.count) }, 'redrive')], 'act'])))),
       panel('Letters, oldest first', 'sluice-consumer dlq show PARTITION:OFFSET',
         table('Letters', [['At'], ['Event'], ['Repo', 'mid'], ['Target'], ['Reason'], ['Tries', 'n'], ['Detail', 'mid']], letters.map(l => {
-          const row = tr([day(l.at_ms)], [clean(l.event, 80), 'cut m'], [clean(l.repo, 80), 'cut mid'], [clean(l.target, 80), 'cut'], [clean(l.reason, 60)], [count(l.attempts), 'n'], [clean(l.detail, 120), 'cut mid', clean(l.detail)]);
-          row.dataset.open = '#/event/' + encodeURIComponent(l.event || '');
-          return row;
+          return opens(l.event, tr([day(l.at_ms)], [clean(l.event, 80), 'cut m'], [clean(l.repo, 80), 'cut mid'], [clean(l.target, 80), 'cut'], [clean(l.reason, 60)], [count(l.attempts), 'n'], [clean(l.detail, 120), 'cut mid', clean(l.detail)]));
         })),
         letters.length < list.total && h('p', { class: 'foot' }, `${count(letters.length)} of ${count(list.total)}`)),
       offers('redrive') && h('p', null, h('button', { onclick: () => askRedrive(f, list.total) }, `Redrive ${count(list.total)} …`))));
@@ -621,13 +620,12 @@ async function showConfig() {
 async function showDoctor() {
   const body = $('doctor-body');
   $('doctor-run').disabled = true;
-  if (!body.firstChild) body.replaceChildren(h('p', { class: 'empty' }, 'Examining …'));
+  if (!body.firstChild) empty(body, 'Examining …');
   try {
     const doctor = await ask('doctor');
     const marks = { ok: ['ok', '✓'], warning: ['warn', '!'], failed: ['bad', '✗'], skipped: ['off', '–'] };
     body.replaceChildren(h('article', { class: 'panel' }, h('ol', { class: 'checks' }, doctor.checks.map(c => {
-      const [kind, glyph] = marks[c.mark] || ['off', '?'];
-      return h('li', null, h('span', null, state(clean(c.name), kind, glyph), h('span', { class: 'sr' }, ' ' + c.mark)), h('span', null, clean(c.text, 600)), c.next && h('span', { class: 'next' }, '→ ' + clean(c.next)));
+      return h('li', null, h('span', null, state(clean(c.name), ...marks[c.mark] || OFF), h('span', { class: 'sr' }, ' ' + c.mark)), h('span', null, clean(c.text, 600)), c.next && h('span', { class: 'next' }, '→ ' + clean(c.next)));
     }))));
   } catch (error) {
     fail(body, error);
@@ -713,6 +711,7 @@ document.addEventListener('keydown', e => {
   if (keys[e.key] && keys[e.key]() !== true) e.preventDefault();
 });
 
+for (const [id, [caption, columns, kind, box]] of Object.entries(TABLES)) $('in-' + id).replaceWith(table(caption, columns, [], kind, box, id));
 makeTiles();
 addEventListener('hashchange', route);
 begin();

@@ -81,6 +81,26 @@ static void page__has_no_other_files(void **state)
     server_stop(&s);
 }
 
+/* What a browser loads is read over slow lines, by whoever is woken at night. */
+static void page__stays_small(void **state)
+{
+    (void)state;
+    enum { PAGE_BYTES_MAX = 60 * 1024 };
+    static const char *const paths[] = {"/", "/app.css", "/app.js"};
+    struct server s;
+    server_start(&s, serve);
+    long sum = 0;
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        char *answer = get(&s, paths[i], "", "\r\n\r\n");
+        const char *length = strstr(answer, "Content-Length: ");
+        assert_non_null(length);
+        sum += strtol(length + strlen("Content-Length: "), NULL, 10);
+        free(answer);
+    }
+    assert_in_range(sum, 1, PAGE_BYTES_MAX);
+    server_stop(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
