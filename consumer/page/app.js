@@ -80,6 +80,7 @@ function rows(body, list, key, make, update) {
 const TABLES = {
   consumers: ['Consumers: what each batch waits for', [['Consumer'], ['Slowest batch', 'slow'], ['Lanes', 'lanes-c'], ['In', 'n in'], ['Out', 'n out'], ['p95', 'n mid'], ['Lag', 'n'], ['Up', 'n lo'], ['', 'act']], 'barrier nav'],
   targets: ['Targets with their circuit breaker and limits', [['Target', 'cut'], ['State'], ['OK/min', 'n'], ['4xx', 'n'], ['5xx', 'n'], ['None', 'n mid'], ['Limit: tokens left'], ['p95', 'n'], ['Wait p95', 'n mid'], ['', 'act']]],
+  clusters: ['Clusters: the worst that a consumer sees', [['Cluster', 'cut'], ['State'], ['Seen by', 'n mid'], ['Last well', 'n'], ['Why', 'wrap']]],
   partitions: ['Partitions with their lag', [['Partition', 'cut'], ['Owner'], ['Lag', 'n'], ['Oldest', 'n'], ['Committed', 'n mid'], ['End', 'n mid'], ['Clears in', 'n']], '', 'tall'],
   deliveries: ['The latest deliveries, newest first', [['At'], ['Target'], ['Repo'], ['Commit', 'mid'], ['Result'], ['Took', 'n'], ['Tries', 'n lo']], 'nav', 'tall'],
 };
@@ -254,7 +255,7 @@ function button(cell, word, act) {
 const TARGET = { ok: ['ok', '✓'], idle: ['off', '–'], open: ['bad', '✗'], paused: ['warn', '‖'], silent: ['warn', '?'] };
 function updateTarget(row, t) {
   const [name, st, ok, c4, c5, none, limit, p95, wait, act] = row.children;
-  put(name.firstChild, clean(t.name, 80));
+  put(name.firstChild, clean(t.name, 80)); put(name.lastChild, t.kind && t.kind !== 'http' ? ' ' + clean(t.kind, 20) : '');
   const words = t.state === 'open' ? 'circuit open' + (t.for_ms != null ? ', probe in ' + span(t.for_ms) : '')
     : t.state === 'paused' ? 'paused' + (t.for_ms ? ' for ' + span(t.for_ms) : '') : t.state;
   setState(st.firstChild, words, ...TARGET[t.state] || OFF);
@@ -272,9 +273,23 @@ function updateTarget(row, t) {
 }
 function makeTarget() {
   const row = line('targets');
-  row.children[0].append(h('b'));
+  row.children[0].append(h('b'), h('span', { class: 'sub' }));
   row.children[1].append(state(), h('span', { class: 'sub' }));
   return row;
+}
+
+const CLUSTER = { connected: ['ok', '✓'], virtual: ['off', '–'], unknown: OFF };
+function showClusters(f) {
+  const list = f.clusters || [];
+  $('p-clusters').hidden = !list.length;
+  rows($('clusters').tBodies[0], list, c => c.name, () => line('clusters'), (row, c) => {
+    const [name, st, seen, ok, why] = row.children, all = Object.values(c.consumers).reduce((a, b) => a + b, 0);
+    put(name, clean(c.name, 80));
+    setState(st.firstChild || st.appendChild(state()), clean(c.state, 20), ...CLUSTER[c.state] || ['bad', '✗']);
+    put(seen, `${c.consumers[c.state] || 0}/${all}`);
+    put(ok, c.ok_ms == null ? unknown : span(Math.max(0, f.at_ms - c.ok_ms)) + ' ago');
+    put(why, clean(c.why));
+  });
 }
 
 function showPartitions(f) {
@@ -299,6 +314,7 @@ function draw() {
   if (view !== 'fleet') return;
   rows($('consumers').tBodies[0], f.consumers, c => c.id + (c.boot || ''), makeConsumer, updateConsumer);
   rows($('targets').tBodies[0], f.targets, t => t.name, makeTarget, updateTarget);
+  showClusters(f);
   showPartitions(f);
 }
 

@@ -342,7 +342,7 @@ static void note_clusters(struct notes *notes, struct json_object *frame)
         str_addf(&text, "is not connected (%s)", beat_text_of(cluster, "state"));
         add_seen_by(&text, cluster);
         str_addf(&text,
-                 "%s%s; what waits for its applications goes on waiting → "
+                 "%s%s; what is held for it goes on waiting → "
                  "sluice-consumer doctor",
                  why[0] ? ": " : "", why);
         note(notes, LEVEL_WARN, about, text.data, "is not connected");

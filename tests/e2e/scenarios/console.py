@@ -4,6 +4,7 @@ import json
 import os
 
 from harness.browser import Browser
+from harness.kube import KubeApi
 from harness.operator import ask, console
 from harness.proc import wait_for
 from harness.registry import scenario
@@ -21,6 +22,10 @@ def rows(body):
     return f"document.querySelectorAll('#{body} tbody tr').length"
 
 
+def cell(body, row, column):
+    return f"document.querySelector('#{body} tbody').rows[{row}]?.cells[{column}].textContent"
+
+
 def look(stage, page, name):
     """Pictures for whoever wants to see, in build/pictures: light, dark, and a small telephone."""
     folder = os.path.join(stage.programs, "pictures")
@@ -35,10 +40,13 @@ def look(stage, page, name):
 
 @scenario(timeout_s=180)
 def tells_of_trouble(stage):
-    """A verdict in words; a consumer that was killed is told, and its partitions are others'; deliveries are filtered, an event is
-    opened, and what events say is text."""
+    """A verdict in words; a consumer that was killed is told, and its partitions are others'; so is a cluster that does not let us in;
+    deliveries are filtered, an event is opened, and what events say is text."""
     same = {"headers": {"x-worker": "any"}}  # else each worker has a configuration of its own, and the console says so
-    stage.set_up(partitions=6, targets=("a", "b"), changes={"targets": {"a": same, "b": same}})
+    cluster = stage.also(KubeApi(os.path.join(stage.folder, "kube"), tls=True))
+    stage.set_up(partitions=6, targets=("a", "b"),
+                 changes={"targets": {"a": same, "b": {"kind": "argo-events", **same}}, "cluster_check": {"every": "1s"},
+                          "clusters": {"prod": {"kubeconfig": cluster.kubeconfig}, "sketch": {"virtual": True}}})
     stage.fleet(3)
     url = console(stage, TOKEN, "--read-only")
     page = browser(stage)
@@ -46,6 +54,9 @@ def tells_of_trouble(stage):
     page.order("until", js="document.getElementById('verdict').dataset.level == 'ok'", timeout_ms=30000)
     stage.demand("Healthy" in page.order("text", at="#verdict-text"), page.order("text", at="#verdict-text"))
     page.order("until", js=rows("consumers") + " == 3")
+    page.order("until", js=cell("clusters", 0, 1) + " == 'connected'")
+    stage.demand(page.order("js", js=cell("clusters", 1, 1)) == "virtual", "a virtual cluster is not told as such")
+    stage.demand(page.order("js", js=cell("targets", 1, 0)) == "b argo-events", "the kind of a target is not told")
     stage.publish([*events(6), event(77, repo=NASTY, commit="\\u001b[31mred")])
     stage.wait_done(stage.units())
     page.order("until", js=rows("deliveries") + " == 14")
@@ -62,6 +73,13 @@ def tells_of_trouble(stage):
     stage.demand("published" in timeline and "triggered" in timeline and "200" in timeline, f"timeline: {timeline}")
     look(stage, page, "event")
     page.order("press", key="1")
+    cluster.rules({"of": "health", "status": 401})
+    page.order("until", js=cell("clusters", 0, 1) + " == 'unauthorized'")
+    page.order("until", js="document.getElementById('verdict-text').textContent.includes('cluster prod is not connected')")
+    stage.demand(page.order("js", js="document.querySelector('#clusters .st').dataset.g") == "✗", "a state by its colour alone")
+    text, _ = ask(stage, "status", "--exit-code", code=1)
+    stage.demand("\nCLUSTER " in text and "\n* cluster prod is not connected (unauthorized)" in text, f"status says {text}")
+    look(stage, page, "clusters")
     stage.workers["w1"].kill()
     page.order("until", js="[...document.querySelectorAll('#consumers .st')].some(s => /late|gone/.test(s.textContent))", timeout_ms=40000)
     owners = "[...document.querySelectorAll('#partitions tbody tr')].map(r => r.children[1].textContent)"
