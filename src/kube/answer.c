@@ -137,7 +137,7 @@ static void refused(const struct answer *answer, struct kube_call *call)
         clean(answer, json_text_or(call->doc, "/reason", ""), what);
         snprintf(call->reason, sizeof call->reason, "%.60s", what);
     }
-    snprintf(what, sizeof what, "%d%s%s%s%s%s", call->status,
+    snprintf(what, sizeof what, "%d%s%.60s%s%.200s%s", call->status,
              call->reason[0] != '\0' ? " " : "", call->reason,
              message[0] != '\0' ? ": " : "", message, hint(call->status));
     (void)say(answer, call, rc_of(call->status), what);

@@ -118,6 +118,14 @@ static inline void cluster_handle(struct server *s, struct httpd_request *r)
     }
 }
 
+/* Before a test reads what was asked. */
+static inline struct cluster *cluster_look(struct cluster *c)
+{
+    MUST(pthread_mutex_lock(&c->server.mu));
+    MUST(pthread_mutex_unlock(&c->server.mu));
+    return c;
+}
+
 /* How many of what was asked fits this glob. */
 static inline int cluster_count(struct cluster *c, const char *glob)
 {

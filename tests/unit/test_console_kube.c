@@ -124,7 +124,7 @@ static void console_kube__a_secret_is_not_even_asked_for(void **state)
     begin("");
     cluster_on(cluster, "*", 200, "{\"data\":{\"password\":\"c2VjcmV0\"}}");
     check("ref=c:v1/Secret/a/b", NULL, shown);
-    assert_int_equal(cluster->asked, 0);
+    assert_int_equal(cluster_look(cluster)->asked, 0);
     end();
 }
 
@@ -148,7 +148,7 @@ static void console_kube__a_wrong_question_asks_nobody(void **state)
         const char *parts[] = {"HTTP/1.1 400", bad[i].words, NULL};
         check(bad[i].query, NULL, parts);
     }
-    assert_int_equal(cluster->asked, 0);
+    assert_int_equal(cluster_look(cluster)->asked, 0);
     end();
 }
 
@@ -170,7 +170,7 @@ static void console_kube__a_cluster_wants_its_own_right(void **state)
     check("ref=c:v1/Node/a", TOKEN_B, denied);
     check("ref=c:v1/Node/a", NULL, unknown);
     check("ref=c:v1/Node/a", "nobody's", unknown);
-    assert_int_equal(cluster->asked, 1);
+    assert_int_equal(cluster_look(cluster)->asked, 1);
     end();
 }
 

@@ -23,7 +23,7 @@ static void kube_client__a_document_is_read_as_who_we_are(void **state)
     cluster_on(c, "GET /api/v1/nodes/n*", 200, "{\"kind\":\"Node\"}");
     assert_int_equal(cluster_get(c, "/api/v1/nodes/n1", &call), 0);
     assert_string_equal(json_text_or(call.doc, "/kind", ""), "Node");
-    assert_string_equal(c->log[0], "GET /api/v1/nodes/n1 [Bearer s3cret]");
+    assert_string_equal(cluster_look(c)->log[0], "GET /api/v1/nodes/n1 [Bearer s3cret]");
     kube_call_release(&call);
     cluster_stop(c);
 }
@@ -33,7 +33,7 @@ static void kube_client__a_user_and_password_are_sent(void **state)
     (void)state;
     struct cluster *c = cluster_start("username: me, password: s3cret");
     check(c, "/x", -ENOENT, KUBE_ANSWERED, 404, "404 NotFound: it is not here");
-    assert_string_equal(c->log[0], "GET /x [Basic bWU6czNjcmV0]");
+    assert_string_equal(cluster_look(c)->log[0], "GET /x [Basic bWU6czNjcmV0]");
     cluster_stop(c);
 }
 
@@ -48,7 +48,8 @@ static void kube_client__a_path_before_the_api_stays(void **state)
         cluster_open(c);
         cluster_on(c, "*", 200, NULL);
         assert_int_equal(cluster_get(c, "/api/v1/nodes", &call), 0);
-        assert_string_equal(c->log[0], "GET /k8s/clusters/c-1/api/v1/nodes [Bearer t]");
+        assert_string_equal(cluster_look(c)->log[0],
+                            "GET /k8s/clusters/c-1/api/v1/nodes [Bearer t]");
         assert_string_equal(kube_namespace(c->kube), "mine");
         kube_call_release(&call);
         cluster_stop(c);
@@ -91,7 +92,7 @@ static void kube_client__each_answer_means_one_thing(void **state)
         check(c, "/x", answers[i].rc, answers[i].end, answers[i].status,
               answers[i].words);
     }
-    assert_int_equal(c->asked, sizeof answers / sizeof answers[0]);
+    assert_int_equal(cluster_look(c)->asked, sizeof answers / sizeof answers[0]);
     cluster_stop(c);
 }
 
@@ -155,7 +156,7 @@ static void kube_client__told_to_come_again_it_does(void **state)
     cluster_add(c, (struct act){"*", 503, "{}", {"Retry-After", "0"}, 1});
     cluster_on(c, "*", 200, "{}");
     assert_int_equal(cluster_get(c, "/x", &call), 0);
-    assert_int_equal(c->asked, 4);
+    assert_int_equal(cluster_look(c)->asked, 4);
     kube_call_release(&call);
     cluster_stop(c);
 }
@@ -170,7 +171,7 @@ static void kube_client__told_to_come_too_late_it_says_so(void **state)
     assert_int_equal(cluster_get(c, "/x", &call), -EAGAIN);
     assert_int_equal(call.status, 429);
     assert_int_equal(call.retry_after_ms, 3600 * 1000);
-    assert_int_equal(c->asked, 1);
+    assert_int_equal(cluster_look(c)->asked, 1);
     kube_call_release(&call);
     cluster_stop(c);
 }
@@ -188,7 +189,7 @@ static void kube_client__what_changes_things_is_sent_once(void **state)
     kube_call_release(&call);
     assert_int_equal(kube_do(c->kube, &call), -EIO);
     assert_int_equal(call.end, KUBE_NOT_REACHED);
-    assert_int_equal(c->asked, 2);
+    assert_int_equal(cluster_look(c)->asked, 2);
     kube_call_release(&call);
     ctx_free(ctx);
     cluster_stop(c);
@@ -203,10 +204,10 @@ static void kube_client__a_get_outlives_one_broken_connection(void **state)
     cluster_add(c, (struct act){"*", 200, NULL, {NULL, NULL}, 1});
     cluster_on(c, "*", -2, NULL);
     assert_int_equal(cluster_get(c, "/x", &call), 0);
-    assert_int_equal(c->asked, 2);
+    assert_int_equal(cluster_look(c)->asked, 2);
     kube_call_release(&call);
     check(c, "/x", -EIO, KUBE_NOT_REACHED, 0, "cluster test: GET /x: ");
-    assert_int_equal(c->asked, 4);
+    assert_int_equal(cluster_look(c)->asked, 4);
     cluster_stop(c);
 }
 
@@ -231,7 +232,7 @@ static void kube_client__a_token_that_rotates_costs_no_call(void **state)
     cluster_on(c, "*[[]Bearer second]", 200, "{}");
     c->before = rotate;
     assert_int_equal(cluster_get(c, "/x", &call), 0);
-    assert_int_equal(c->asked, 2);
+    assert_int_equal(cluster_look(c)->asked, 2);
     kube_call_release(&call);
     cluster_stop(c);
 }
@@ -245,7 +246,7 @@ static void kube_client__an_old_token_is_refused_once(void **state)
     cluster_open(c);
     cluster_on(c, "*", 401, "{\"message\":\"no\"}");
     check(c, "/x", -EACCES, KUBE_ANSWERED, 401, "401: no");
-    assert_int_equal(c->asked, 1);
+    assert_int_equal(cluster_look(c)->asked, 1);
     cluster_stop(c);
 }
 
@@ -367,7 +368,7 @@ static void kube_client__no_more_than_the_burst_goes_out_at_once(void **state)
         assert_int_equal(calls[i].rc, i < 3 ? 0 : -ECANCELED);
         kube_call_release(&calls[i]);
     }
-    assert_int_equal(c->asked, 3);
+    assert_int_equal(cluster_look(c)->asked, 3);
     MUST(pthread_cond_destroy(&s.cond));
     MUST(pthread_mutex_destroy(&s.mu));
     ctx_free(ctx);

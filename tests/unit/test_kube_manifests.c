@@ -84,7 +84,8 @@ static void kube_manifests__each_is_answered_in_its_place(void **state)
     assert_string_equal(name_of(3), "one");
     assert_string_equal(name_of(4), "three");
     assert_int_equal(items[5].rc, -EACCES);
-    assert_int_equal(c->asked, 5); /* the same object once, and nothing looked up */
+    assert_int_equal(cluster_look(c)->asked,
+                     5); /* the same object once, and nothing looked up */
     forget_all();
     cluster_stop(c);
 }
@@ -100,8 +101,10 @@ static void kube_manifests__a_name_without_namespace_has_one(void **state)
     want(c, "v1/Node/one");
     cluster_on(c, "*", 200, OBJECT("one"));
     get_all(1);
-    assert_string_equal(c->log[0], "GET /api/v1/namespaces/mine/pods/one [Bearer t]");
-    assert_string_equal(c->log[1], "GET /api/v1/namespaces/given/pods/one [Bearer t]");
+    assert_string_equal(cluster_look(c)->log[0],
+                        "GET /api/v1/namespaces/mine/pods/one [Bearer t]");
+    assert_string_equal(cluster_look(c)->log[1],
+                        "GET /api/v1/namespaces/given/pods/one [Bearer t]");
     assert_int_equal(items[2].rc, -EINVAL);
     assert_has(items[2].err.text, "a Node is in no namespace: leave \"a/\" out");
     assert_int_equal(items[3].rc, 0);
@@ -167,8 +170,8 @@ static void kube_manifests__no_more_than_the_width_are_out(void **state)
     }
     cluster_let_all(c);
     reader_join(&r);
-    assert_int_equal(c->open_max, 3);
-    assert_int_equal(c->asked, 12);
+    assert_int_equal(cluster_look(c)->open_max, 3);
+    assert_int_equal(cluster_look(c)->asked, 12);
     for (size_t i = 0; i < count; i++) {
         assert_string_equal(name_of(i), "x");
     }
@@ -193,7 +196,7 @@ static void kube_manifests__who_hangs_delays_nobody(void **state)
     for (size_t i = 1; i + 1 < count; i++) {
         assert_string_equal(name_of(i), "x"); /* but for the last, cut perhaps */
     }
-    assert_int_equal(c->asked, 20);
+    assert_int_equal(cluster_look(c)->asked, 20);
     forget_all();
     cluster_stop(c);
 }
@@ -217,7 +220,7 @@ static void kube_manifests__a_deadline_keeps_what_is_there(void **state)
         assert_has(items[i].err.text, "the deadline came before its turn");
         assert_null(items[i].doc);
     }
-    assert_int_equal(c->asked, 3);
+    assert_int_equal(cluster_look(c)->asked, 3);
     forget_all();
     cluster_stop(c);
 }
@@ -274,8 +277,8 @@ static void kube_manifests__one_list_answers_many(void **state)
                LIST("", ITEM("d4") "," ITEM("d0") "," ITEM("z") "," ITEM("d1") "," ITEM(
                             "d3")));
     get_all(5);
-    assert_int_equal(c->asked, 1);
-    assert_string_equal(c->log[0], DEPLOYMENTS " limit=250 [Bearer t]");
+    assert_int_equal(cluster_look(c)->asked, 1);
+    assert_string_equal(cluster_look(c)->log[0], DEPLOYMENTS " limit=250 [Bearer t]");
     assert_string_equal(name_of(0), "d0");
     assert_string_equal(name_of(1), "d1");
     assert_int_equal(items[2].rc, -ENOENT);
@@ -297,7 +300,7 @@ static void kube_manifests__two_are_not_worth_a_list(void **state)
     want(c, "apps/v1/StatefulSet/a/d0");
     cluster_on(c, "*", 200, OBJECT("x"));
     get_all(5);
-    assert_int_equal(c->asked, 4);
+    assert_int_equal(cluster_look(c)->asked, 4);
     assert_int_equal(cluster_count(c, "* limit=*"), 0);
     forget_all();
     cluster_stop(c);
@@ -316,7 +319,7 @@ static void kube_manifests__a_list_goes_on_page_by_page(void **state)
     for (size_t i = 0; i < 4; i++) {
         assert_int_equal(items[i].rc, 0);
     }
-    assert_int_equal(c->asked, 3); /* all are there: no fourth page */
+    assert_int_equal(cluster_look(c)->asked, 3); /* all are there: no fourth page */
     forget_all();
     cluster_stop(c);
 }
@@ -362,7 +365,7 @@ static void kube_manifests__a_list_refused_becomes_gets_where_they_may_help(void
         cluster_on(c, DEPLOYMENTS " *", refusals[i].status, refusals[i].body);
         cluster_on(c, DEPLOYMENTS "/*", 200, OBJECT("got"));
         get_all(2);
-        assert_int_equal(c->asked, refusals[i].gets ? 5 : 1);
+        assert_int_equal(cluster_look(c)->asked, refusals[i].gets ? 5 : 1);
         for (size_t k = 0; k < 4; k++) {
             assert_int_equal(items[k].rc, refusals[i].rc);
         }
@@ -381,7 +384,7 @@ static void kube_manifests__a_page_that_expired_costs_only_the_rest(void **state
     cluster_on(c, DEPLOYMENTS " limit=250 continue=*", 410, "{\"reason\":\"Expired\"}");
     cluster_on(c, DEPLOYMENTS "/d1 *", 200, OBJECT("got"));
     get_all(2);
-    assert_int_equal(c->asked, 4);
+    assert_int_equal(cluster_look(c)->asked, 4);
     assert_string_equal(name_of(0), "d0");
     assert_string_equal(name_of(1), "got");
     assert_int_equal(items[3].rc, -ENOENT);
@@ -405,7 +408,7 @@ static void kube_manifests__a_huge_list_is_read(void **state)
     want_many(c, "apps/v1/Deployment/a/d#", ITEMS_MAX);
     cluster_on(c, DEPLOYMENTS " *", 200, page.data);
     get_all(2);
-    assert_int_equal(c->asked, 1);
+    assert_int_equal(cluster_look(c)->asked, 1);
     for (size_t i = 0; i < count; i++) {
         assert_int_equal(items[i].rc, 0);
     }
@@ -438,7 +441,7 @@ static void kube_manifests__a_kind_is_looked_up_once(void **state)
         assert_string_equal(name_of(i), i < 10 ? "x" : "r");
     }
     assert_int_equal(cluster_count(c, THINGS " *"), 1);
-    assert_int_equal(c->asked, 13);
+    assert_int_equal(cluster_look(c)->asked, 13);
     manifests_release(items, count);
     get_all(5);
     assert_int_equal(cluster_count(c, THINGS " *"), 1);
@@ -475,7 +478,7 @@ static void kube_discovery__many_that_ask_at_once_ask_once(void **state)
     for (size_t i = 0; i < 8; i++) {
         MUST(pthread_join(threads[i], NULL));
     }
-    assert_int_equal(c->asked, 1);
+    assert_int_equal(cluster_look(c)->asked, 1);
     cluster_stop(c);
 }
 
@@ -500,7 +503,7 @@ static void kube_discovery__what_is_not_there_is_said_and_remembered(void **stat
     assert_int_equal(find(c, "other.io/v1", "Thing", &err), -ENOENT);
     assert_has(err.text, "has no API other.io/v1: is its operator installed");
     assert_int_equal(find(c, "other.io/v1", "Thing", &err), -ENOENT);
-    assert_int_equal(c->asked, 2);
+    assert_int_equal(cluster_look(c)->asked, 2);
     cluster_stop(c);
 }
 

@@ -137,7 +137,7 @@ static void kube_reader__a_wrong_question_asks_nobody(void **state)
     assert_int_equal(parse(&s, "c", other, 1, &err), -EINVAL);
     assert_has(err.text, "no cluster \"east\" is configured");
     assert_int_equal(parse(&s, "c", many, MANIFESTS_MAX + 1, &err), -EINVAL);
-    assert_int_equal(s.c->asked, 0);
+    assert_int_equal(cluster_look(s.c)->asked, 0);
     free(many);
     close_stage(&s);
 }
