@@ -73,6 +73,19 @@ static void say(const struct keeper_woke *woke, struct str *text)
     }
 }
 
+/* The first that failed: nobody looks into a list that is not known to have something. */
+static void warn(const struct keeper_woke *woke)
+{
+    for (size_t i = 0; i < woke->count; i++) {
+        if (woke->items[i].end == WAKING_FAILED) {
+            LOG(LOG_WARN, "a workload is not woken", LS("cluster", woke->cluster),
+                LS("namespace", woke->ns), LS("name", woke->items[i].workload->ref.name),
+                LS("why", woke->items[i].err.text), LEND);
+            return;
+        }
+    }
+}
+
 static void on_woke(void *arg, const struct keeper_woke *woke)
 {
     struct gates *g = arg;
@@ -83,6 +96,7 @@ static void on_woke(void *arg, const struct keeper_woke *woke)
     str_init(&text);
     str_init(&what);
     say(woke, &text);
+    warn(woke);
     str_addf(&what, "%s/%s %s", woke->cluster, woke->ns, woke->selector);
     audit_write(&place, &(struct audit){.kind = "wake",
                                         .what = what.data,

@@ -339,6 +339,9 @@ static enum finding wake(struct keeper *k, struct question *q, struct kube *kube
                 &(struct keeper_woke){q->cluster, q->ns, q->selector, items, n, rc});
     }
     free(items);
+    if (rc == -EACCES || rc == -EINVAL) {
+        return FOUND_STUCK;
+    }
     return rc == 0 ? FOUND_WOKEN : FOUND_WAKING;
 }
 

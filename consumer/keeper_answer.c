@@ -9,6 +9,7 @@
 enum {
     ASLEEP_WAIT_MS = 10 * 1000,
     WAKING_WAIT_MS = 1000,
+    STUCK_WAIT_MS = 30 * 1000,
     UNKNOWN_WAIT_MS = 5 * 1000,
     NAMESPACE_MAX = 63, /* a DNS label */
 };
@@ -28,6 +29,8 @@ struct keeper_answer keeper_answer(enum config_gate_policy policy, bool unknown_
         return (struct keeper_answer){GATE_HOLD, "hibernating", ASLEEP_WAIT_MS};
     case FOUND_WAKING:
         return (struct keeper_answer){GATE_HOLD, "waking", WAKING_WAIT_MS};
+    case FOUND_STUCK:
+        return (struct keeper_answer){GATE_HOLD, "waking", STUCK_WAIT_MS};
     case FOUND_UNKNOWN:
         return unknown_send
                    ? open

@@ -11,6 +11,7 @@ enum finding {
     FOUND_ASLEEP, /* and nobody wakes it */
     FOUND_WOKEN,  /* by us, just now */
     FOUND_WAKING, /* not all of it, yet */
+    FOUND_STUCK,  /* not all of it, and trying again soon would not help */
     FOUND_UNKNOWN,
     FOUND_UNREACHABLE, /* its cluster does not answer */
     FOUND_STOPPING,    /* nobody looks any more */

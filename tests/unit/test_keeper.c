@@ -24,6 +24,7 @@ static const struct {
     {FOUND_ASLEEP, CONFIG_GATE_SKIP, false, GATE_SKIP, "hibernating"},
     {FOUND_WAKING, CONFIG_GATE_WAKE, false, GATE_HOLD, "waking"},
     {FOUND_WAKING, CONFIG_GATE_WAKE, true, GATE_HOLD, "waking"},
+    {FOUND_STUCK, CONFIG_GATE_WAKE, true, GATE_HOLD, "waking"},
     {FOUND_UNKNOWN, CONFIG_GATE_HOLD, false, GATE_HOLD, "app-unknown"},
     {FOUND_UNKNOWN, CONFIG_GATE_SKIP, false, GATE_HOLD, "app-unknown"},
     {FOUND_UNKNOWN, CONFIG_GATE_WAKE, true, GATE_OPEN, ""},
@@ -53,6 +54,7 @@ static struct {
     atomic_int unwell;  /* /livez is refused */
     atomic_int forbids; /* LISTs */
     atomic_int patches_hang;
+    atomic_int patch_status;
 } cluster;
 
 static bool list(struct kube_call *call)
@@ -60,6 +62,12 @@ static bool list(struct kube_call *call)
     char body[512];
     if (strstr(call->path, "/deployments") == NULL) {
         return fake_answer(call, 404, "{}");
+    }
+    if (strstr(call->path, "/deployments/") != NULL) {
+        return fake_answer(call, 200,
+                           "{\"metadata\":{\"name\":\"api\",\"resourceVersion\":\"8\","
+                           "\"annotations\":{\"" HIBERNATION_ANNOTATION "\":\"2\"}},"
+                           "\"spec\":{\"replicas\":0}}");
     }
     if (atomic_load(&cluster.forbids)) {
         return fake_answer(call, 403, "{}");
@@ -92,7 +100,8 @@ static bool act(struct kube *kube, struct kube_call *call)
         if (atomic_load(&cluster.patches_hang)) {
             return false;
         }
-        return fake_answer(call, 200, "{}");
+        int status = atomic_load(&cluster.patch_status);
+        return fake_answer(call, status ? status : 200, "{}");
     }
     return atomic_load(&cluster.hangs) ? false : list(call);
 }
@@ -273,6 +282,24 @@ static void keeper__wakes_what_sleeps_and_says_so(void **state)
     assert_non_null(strstr(text.data, "sluice_gate_answers_total{answer=\"open\"} 1\n"));
     str_release(&text);
     stage_close();
+}
+
+static void keeper__what_may_not_be_woken_waits_longer(void **state)
+{
+    (void)state;
+    static const int statuses[] = {409, 403};
+    int64_t waits[2];
+    for (int i = 0; i < 2; i++) {
+        stage_open("wake", "");
+        stage_config();
+        atomic_store(&cluster.asleep, 1);
+        atomic_store(&cluster.patch_status, statuses[i]);
+        const struct gate_ask *asked = ask_and_wait();
+        expect(asked, GATE_HOLD, "waking", "answered");
+        waits[i] = asked->wait_ms;
+        stage_close();
+    }
+    assert_true(waits[0] < waits[1]);
 }
 
 static void keeper__what_may_not_be_read_is_unknown(void **state)
