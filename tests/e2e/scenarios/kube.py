@@ -188,6 +188,8 @@ def forty_clusters(stage):
     marks = {n: next((c["mark"] for k, c in checks.items() if k.endswith(n)), None) for n in STATES}
     wrong = {n: m for n, m in marks.items() if m != {"connected": "ok", "virtual": "skipped"}.get(STATES[n], "failed")}
     stage.demand(not wrong, f"the doctor says {wrong}")
+    said = json.loads(ask(stage, "kube", "clusters", "--json", code=None)[0])["clusters"]
+    stage.demand({c["name"]: c["state"] for c in said} == STATES, f"kube clusters says {said}")
     api.rules()
     wait_for(lambda: states(worker) == {**STATES, **{n: "connected" for n in ("hang-0", "hang-1", "hang-2", "denied", "sick")}},
              20, "what came back to be seen", 0.1, alive=[worker])

@@ -61,6 +61,23 @@ def manifests(stage):
     stage.demand(names == wanted, f"came back: {names}")
 
 
+@scenario(brokers=("none",), timeout_s=120, long=True)
+def asleep_or_not(stage):
+    """kube status with the usual kinds, of which this cluster has one: asleep, partly, awake, at zero by another, nobody."""
+    cluster = machinery(stage)
+    make = {"api": cluster.api, "kind": cluster.kind}
+    cluster.apply(workload("a", "prod", slept=3, **make), workload("b", "prod", slept=3, instance="half", **make),
+                  workload("c", "prod", instance="half", **make), workload("d", "prod", **make),
+                  workload("e", "prod", replicas=0, **make))
+    found = {}
+    for app in ("a", "half", "d", "e", "nobody"):
+        said = kube.run(stage, {"prod": {"kubeconfig": cluster.kubeconfig}}, "status", "--json", "-n", "prod", "-l",
+                        f"app.kubernetes.io/instance={app}")[0]
+        found[app] = json.loads(said)["state"]
+    wanted = {"a": "hibernated", "half": "partially-hibernated", "d": "awake", "e": "scaled-to-zero", "nobody": "none"}
+    stage.demand(found == wanted, f"{found}, not {wanted}")
+
+
 ROLLOUTS = "/apis/argoproj.io/v1alpha1/namespaces/prod/rollouts"
 TALK = [  # method, path, document, headers
     ("GET", "/livez", None, {}), ("GET", "/livez", None, {"Authorization": None}),
