@@ -39,6 +39,18 @@ struct json_object *answer_doc(const struct http_call *call)
     return doc;
 }
 
+char answer_first(const struct http_call *call)
+{
+    const char *text = call->answer;
+    if (text == NULL) {
+        return '\0';
+    }
+    if (text_starts(text, "\xef\xbb\xbf")) {
+        text += 3;
+    }
+    return text[strspn(text, " \t\r\n")];
+}
+
 void answer_is(struct attempt_result *result, enum attempt_class class,
                const char *reason)
 {

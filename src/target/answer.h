@@ -21,6 +21,9 @@ void answer_say_at(struct attempt_result *result, struct json_object *doc,
 /* The first line of a body that is plain text. */
 void answer_say_line(struct attempt_result *result, const struct http_call *call);
 
+/* The first byte of the body that is no white space and no byte order mark; 0: none. */
+char answer_first(const struct http_call *call);
+
 /* Is this word in the text (NULL: no), whatever its case? */
 bool answer_has(const char *text, const char *word);
 

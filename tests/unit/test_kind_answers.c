@@ -144,6 +144,7 @@ static void kind_answers__argo_workflows(void **state)
          "{\"code\":6,\"message\":\"workflows \\\"sluice-1\\\" already exists\"}",
          ATTEMPT_ALREADY, "already-there", 0, 0, "workflows \"sluice-1\" already exists"},
         {409, NULL, NULL, ATTEMPT_ALREADY, "already-there", 0, 0, NULL},
+        {409, NULL, "<html>", ATTEMPT_PERMANENT, "http_409", 0, 0, NULL},
         {409, JSON, "{\"code\":10,\"message\":\"aborted\"}", ATTEMPT_RETRY, "conflict", 0,
          0, "aborted"},
         {400, JSON, "{\"code\":3,\"message\":\"resource kind is not supported\"}",
@@ -417,7 +418,6 @@ static void kind_answers__harness(void **state)
          "nothing-started", 0, 0, "FAILED"},
         {200, JSON, "{\"status\":\"ERROR\",\"message\":\"no such trigger\"}",
          ATTEMPT_PERMANENT, "nothing-started", 0, 0, "no such trigger"},
-        {200, NULL, "ok", ATTEMPT_DONE, "http_200", 0, 0, NULL},
         {400, JSON, "{\"status\":\"ERROR\",\"message\":\"Invalid request\"}",
          ATTEMPT_PERMANENT, "http_400", 0, 0, "Invalid request"},
         {429, NULL, NULL, ATTEMPT_RETRY, "http_429", 0, 0, NULL},
@@ -457,6 +457,86 @@ static void kind_answers__standard_webhooks(void **state)
         {504, NULL, NULL, ATTEMPT_RETRY, "http_504", 0, 0, NULL},
     };
     EXPECT_ROWS("standard-webhooks", rows);
+}
+
+/* The name that was asked for is there: whose workflow is it? */
+static void kind_answers__a_name_that_is_not_ours_is_nobodys_proof(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *sent;
+        enum attempt_class class;
+        const char *reason;
+    } rows[] = {
+        {"{\"submitOptions\":{\"name\":\"sluice-0a\"}}", ATTEMPT_ALREADY,
+         "already-there"},
+        {"{\"submitOptions\":{\"name\":\"pay-sluice-0a\"}}", ATTEMPT_ALREADY,
+         "already-there"},
+        {"{\"submitOptions\":{\"name\":\"deploy-pay\"}}", ATTEMPT_PERMANENT,
+         "name-taken"},
+        {"{\"submitOptions\":{\"generateName\":\"pay-\"}}", ATTEMPT_RETRY, "conflict"},
+    };
+    static const char there[] = "{\"code\":6,\"message\":\"workflows \\\"x\\\" already "
+                                "exists\"}";
+    struct target *t = target_of("argo-workflows");
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct answered a;
+        struct attempt_result r;
+        answer_make(&a, "https://cd/x", 409, JSON, there, sizeof(there) - 1);
+        a.call.body = rows[i].sent;
+        a.call.body_len = strlen(rows[i].sent);
+        target_classify(t, &a.call, CAP_MS, &r);
+        assert_int_equal(r.class, rows[i].class);
+        assert_string_equal(r.reason, rows[i].reason);
+        answer_drop(&a);
+    }
+    target_free(t);
+}
+
+/* A sign-in or a proxy in front of a system answers for it: 200, and nothing was done. */
+static void kind_answers__a_page_is_no_success_of_an_api(void **state)
+{
+    (void)state;
+    static const char page[] = "\xef\xbb\xbf\r\n<!DOCTYPE html><title>Sign in</title>";
+    static const char says[] =
+        "the answer is not the API's: a sign-in or a proxy in front "
+        "of it, or a wrong address";
+    for (size_t i = 0; kind_at(i) != NULL; i++) {
+        const char *name = kind_at(i)->name;
+        bool any = kind_at(i)->answers == KIND_ANSWERS_ANY;
+        bool object = kind_at(i)->answers == KIND_ANSWERS_OBJECT;
+        const struct row rows[] = {
+            {201, "Content-Type: text/html\r\n", page,
+             any ? ATTEMPT_DONE : ATTEMPT_PERMANENT, any ? "http_201" : "not-the-api", 0,
+             0, any ? NULL : says},
+            {201, PLAIN, "OK", object ? ATTEMPT_PERMANENT : ATTEMPT_DONE,
+             object ? "not-the-api" : "http_201", 0, 0, object ? says : NULL},
+            {201, NULL, NULL, ATTEMPT_DONE, "http_201", 0, 0, NULL},
+            {201, "Content-Type: text/html\r\n", " {\"a\":1}", ATTEMPT_DONE, "http_201",
+             0, 0, NULL},
+        };
+        expect_rows(name, rows, sizeof(rows) / sizeof(rows[0]));
+    }
+}
+
+/* Whose head says it is read though the rest was too much. */
+static void kind_answers__a_success_that_is_too_large_is_read(void **state)
+{
+    (void)state;
+    struct answered a;
+    struct attempt_result r;
+    struct target *t = target_of("argocd");
+    answer_make(&a, "https://cd/x", 200, NULL, "<html>", 6);
+    a.call.end = HTTP_END_TOO_LARGE;
+    target_classify(t, &a.call, CAP_MS, &r);
+    assert_string_equal(r.reason, "not-the-api");
+    answer_drop(&a);
+    answer_make(&a, "https://cd/x", 200, NULL, "{\"metadata\":{", 13);
+    a.call.end = HTTP_END_TOO_LARGE;
+    target_classify(t, &a.call, CAP_MS, &r);
+    assert_int_equal(r.class, ATTEMPT_DONE);
+    answer_drop(&a);
+    target_free(t);
 }
 
 /* A kind of its own words, http has none: whatever the body says. */

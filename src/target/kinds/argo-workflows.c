@@ -6,18 +6,41 @@
 
 enum { CODE_ABORTED = 10 /* of gRPC, in the body of a 409: a race, try again */ };
 
+/* There is a workflow of the name that was asked for. It is this trigger's own only where
+ * ours is in that name: one of configuration's making may be another event's. */
+static void classify_taken(const struct http_call *call, struct attempt_result *result)
+{
+    struct json_object *sent = NULL;
+    if (call->body != NULL && json_parse(call->body, call->body_len, &sent, NULL) != 0) {
+        sent = NULL;
+    }
+    const char *name = json_text_or(sent, "/submitOptions/name", NULL);
+    if (sent == NULL || answer_has(name, "sluice-")) {
+        answer_is(result, ATTEMPT_ALREADY, "already-there");
+    } else if (name == NULL) { /* generateName: the next one is another */
+        answer_is(result, ATTEMPT_RETRY, "conflict");
+    } else {
+        answer_is(result, ATTEMPT_PERMANENT, "name-taken");
+        answer_say(result, "a workflow has this name, maybe another event's; put "
+                           "${trigger.name} in it");
+    }
+    json_free(sent);
+}
+
 static void classify(const struct http_call *call, struct attempt_result *result)
 {
     static const char *const words[] = {"/message", "/error", NULL};
     struct json_object *doc = answer_doc(call);
+    char first = answer_first(call);
     if (result->class != ATTEMPT_DONE) {
         answer_say_at(result, doc, words);
     }
     bool aborted = json_number_or(doc, "/code", -1) == CODE_ABORTED;
     json_free(doc);
-    if (call->status == 409) {
-        answer_is(result, aborted ? ATTEMPT_RETRY : ATTEMPT_ALREADY,
-                  aborted ? "conflict" : "already-there");
+    if (call->status == 409 && aborted) {
+        answer_is(result, ATTEMPT_RETRY, "conflict");
+    } else if (call->status == 409 && (first == '{' || first == '\0')) {
+        classify_taken(call, result); /* else a proxy's words */
     }
 }
 
@@ -65,6 +88,7 @@ const struct kind kind_argo_workflows = {
     .rate_per_s = 20,
     .burst = 40,
     .concurrency = 8,
+    .answers = KIND_ANSWERS_OBJECT,
     .classify = classify,
     .follow = follow,
     .follow_keeps_path = true,
