@@ -21,7 +21,7 @@ static void memory__counts_the_question_of_a_gate(void **state)
     uint64_t more =
         bound_of(TARGET "    gate: {hibernating: hold, namespace: n, cluster: c}\n"
                         "clusters: {c: {kubeconfig: none.yaml}}\n") -
-        bound_of(TARGET);
+        bound_of(TARGET "clusters: {c: {kubeconfig: none.yaml}}\n");
     assert_int_equal(more, PARTITIONS * BATCH * sizeof(struct gate_ask));
 }
 
