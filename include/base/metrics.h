@@ -52,6 +52,18 @@ void metric_observe(struct metric *s, double value);
 /* Of a histogram: how many were observed. */
 double metric_value(const struct metric *s);
 
+/* What a family counts for one value of its first label. */
+struct metric_reading {
+    const char
+        *label; /* the second label's value; borrowed, until the series is dropped */
+    double value;
+};
+
+/* In the order in which the series were made: a series keeps its place while none of the
+ * value is dropped. Returns how many, at most max. Any thread. */
+size_t metrics_read(struct metric_family *f, const char *v1, struct metric_reading *out,
+                    size_t max);
+
 /* A histogram's buckets, one more than it has bounds, each with what was observed in it
  * alone. Returns how many bounds; bounds: borrowed from the registry. Any thread. */
 size_t metric_buckets(const struct metric *s, const double **bounds,

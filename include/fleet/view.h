@@ -10,7 +10,7 @@
 #include "fleet/lane.h"
 #include "wire/kafka.h"
 
-enum { VIEW_WAITING_MAX = 4, VIEW_TOPIC_MAX = 256 };
+enum { VIEW_WAITING_MAX = 4, VIEW_TOPIC_MAX = 256, VIEW_HELD_MAX = 12 };
 
 enum view_state {
     VIEW_IDLE,     /* no records */
@@ -70,8 +70,14 @@ struct view_target {
     struct view_spread took;
     int limits[TARGET_LIMITS_MAX]; /* into view_limit's of the same view */
     size_t limit_count;
+    struct view_held {
+        const char *reason; /* the fleet's */
+        uint64_t units;     /* that began to wait for it, since the start */
+    } held[VIEW_HELD_MAX];  /* each reason keeps its place */
+    size_t held_count;
 };
-void view_target(const struct fleet_target *target, int64_t now, struct view_target *out);
+void view_target(const struct fleet *fleet, const struct fleet_target *target,
+                 int64_t now, struct view_target *out);
 
 struct view_limit {
     char name[OPTION_NAME_MAX];

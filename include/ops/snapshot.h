@@ -14,6 +14,7 @@
  *   targets.for_ms     how long that will last: until the probe, the end of the pause
  *   targets.open_at    at how many consumers its circuit is open
  *   targets.kind       "" when no consumer says
+ *   targets.held_per_min  units that began to wait without a failure, by why; {}: none
  *   limits.used        the share of the rate that was called in the last 10 s
  *   clusters           what the live consumers' own checks found; [] when none has any
  *   clusters.state     the worst that one of them sees; why: in its words

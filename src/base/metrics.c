@@ -197,6 +197,21 @@ struct metric *metrics_series(struct metric_family *f, const char *v1, const cha
     return found;
 }
 
+size_t metrics_read(struct metric_family *f, const char *v1, struct metric_reading *out,
+                    size_t max)
+{
+    size_t n = 0;
+    ASSERT(f->label_count >= 2);
+    MUST(pthread_mutex_lock(&f->registry->mu));
+    for (const struct metric *s = f->series; s != NULL && n < max; s = s->next) {
+        if (strcmp(s->values[0], v1) == 0) {
+            out[n++] = (struct metric_reading){s->values[1], metric_value(s)};
+        }
+    }
+    MUST(pthread_mutex_unlock(&f->registry->mu));
+    return n;
+}
+
 void metrics_drop(struct metric_family *f, struct metric *series)
 {
     MUST(pthread_mutex_lock(&f->registry->mu));

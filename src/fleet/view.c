@@ -177,7 +177,17 @@ void view_spread(const struct metric *histogram, struct view_spread *out)
     memcpy(out->bounds_s, bounds, out->bound_count * sizeof *bounds);
 }
 
-void view_target(const struct fleet_target *target, int64_t now, struct view_target *out)
+static void put_held(const struct fleet *fleet, struct view_target *out)
+{
+    struct metric_reading held[VIEW_HELD_MAX];
+    out->held_count = metrics_read(fleet->held, out->name, held, VIEW_HELD_MAX);
+    for (size_t i = 0; i < out->held_count; i++) {
+        out->held[i] = (struct view_held){held[i].label, (uint64_t)held[i].value};
+    }
+}
+
+void view_target(const struct fleet *fleet, const struct fleet_target *target,
+                 int64_t now, struct view_target *out)
 {
     const struct config_target *config = target->config;
     struct downstream *downstream = target->downstream;
@@ -191,6 +201,7 @@ void view_target(const struct fleet_target *target, int64_t now, struct view_tar
                                 .limit_count = config->limit_count};
     snprintf(out->name, sizeof out->name, "%s", config->name);
     memcpy(out->limits, config->limits, sizeof out->limits);
+    put_held(fleet, out);
     view_spread(target->duration, &out->took);
     for (size_t i = 0; i <= out->took.bound_count; i++) {
         out->calls += out->took.counts[i];

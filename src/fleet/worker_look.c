@@ -94,7 +94,7 @@ void worker_view(struct worker *w, struct worker_view *view)
     view->batch_size = c->batch.size;
     view->targets = mem_array(plan->target_count, sizeof *view->targets);
     for (size_t i = 0; i < plan->target_count; i++) {
-        view_target(&plan->targets[i], now, &view->targets[view->target_count++]);
+        view_target(f, &plan->targets[i], now, &view->targets[view->target_count++]);
     }
     view->limits = mem_array(c->limit_count, sizeof *view->limits);
     for (size_t i = 0; i < c->limit_count; i++) {

@@ -20,8 +20,15 @@ enum {
 /* A partition's counters. */
 enum { COMMITTED, END, LANE_COUNTERS };
 
-/* A target's: then one for each bucket. */
-enum { CALLS, TRIGGERED, CODES, TOOK = CODES + 6, TARGET_COUNTERS = TOOK + SPREAD_MAX };
+/* A target's: then one for each bucket, and one for each reason to hold. */
+enum {
+    CALLS,
+    TRIGGERED,
+    CODES,
+    TOOK = CODES + 6,
+    HELD = TOOK + SPREAD_MAX,
+    TARGET_COUNTERS = HELD + VIEW_HELD_MAX
+};
 
 struct lane_memory {
     char topic[VIEW_TOPIC_MAX];
@@ -267,6 +274,20 @@ static void put_partitions(struct json_object *beat, struct beat_memory *m,
 
 /* --- targets and limits --- */
 
+/* {"hibernating": 3}: units that began to wait in the last BEAT_SPAN_MS, by why. */
+static struct json_object *held_object(const struct view_target *target,
+                                       const struct rates *rates)
+{
+    struct json_object *o = json_object_new_object();
+    for (size_t i = 0; i < target->held_count; i++) {
+        int64_t n = rates_growth(rates, HELD + i, BEAT_SPAN_MS, NULL);
+        if (n > 0) {
+            put_count(o, target->held[i].reason, n);
+        }
+    }
+    return o;
+}
+
 static struct json_object *target_object(const struct view_target *target,
                                          const struct worker_view *view,
                                          struct rates *rates, int64_t now,
@@ -276,6 +297,9 @@ static struct json_object *target_object(const struct view_target *target,
     uint64_t counters[TARGET_COUNTERS] = {target->calls, target->triggered};
     memcpy(&counters[CODES], target->codes, sizeof target->codes);
     put_spread_in(&counters[TOOK], &target->took);
+    for (size_t i = 0; i < target->held_count; i++) {
+        counters[HELD + i] = target->held[i].units;
+    }
     rates_put(rates, now, counters);
     struct json_object *o = json_object_new_object();
     put_text(o, "name", target->name);
@@ -288,6 +312,7 @@ static struct json_object *target_object(const struct view_target *target,
         put_count(o, codes[c], rates_growth(rates, CODES + c, BEAT_SPAN_MS, NULL));
     }
     put_real(o, "calls_per_s", rates_per_s(rates, CALLS, BEAT_RATE_MS));
+    json_object_object_add(o, "held", held_object(target, rates));
     put_spread(o, "took", &target->took, rates, TOOK, totals->took);
     struct json_object *limits = json_object_new_array();
     for (size_t i = 0; i < target->limit_count; i++) {

@@ -282,6 +282,33 @@ static void note_failing(struct notes *notes, struct json_object *target)
     }
 }
 
+/* That is no trouble, but it answers "where is my release". A pause is told already. */
+static void note_held(struct notes *notes, struct json_object *target)
+{
+    int64_t all = 0;
+    struct str why;
+    struct str text;
+    str_init(&why);
+    json_object_object_foreach(json_at(target, "/held_per_min"), reason, count)
+    {
+        if (strcmp(reason, "paused") != 0) {
+            int64_t n = json_object_get_int64(count);
+            str_addf(&why, "%s%" PRId64 " %s", all > 0 ? ", " : ": ", n, reason);
+            all += n;
+        }
+    }
+    if (all > 0) {
+        str_init(&text);
+        str_addf(&text, "began to hold %" PRId64 " unit%s in the last minute", all,
+                 plural(all));
+        str_add(&text, why.data);
+        str_add(&text, " → sluice-consumer tap --verdict held");
+        note(notes, LEVEL_INFO, beat_text_of(target, "name"), text.data, NULL);
+        str_release(&text);
+    }
+    str_release(&why);
+}
+
 static void note_targets(struct notes *notes, struct json_object *frame,
                          int64_t consumers)
 {
@@ -298,6 +325,7 @@ static void note_targets(struct notes *notes, struct json_object *frame,
         } else {
             note_failing(notes, target);
         }
+        note_held(notes, target);
     }
     if (n > 0 && open == n) {
         note(notes, LEVEL_BAD, "",

@@ -8,7 +8,7 @@
 #include "ops/put.h"
 #include "snapshot_inside.h"
 
-enum { NAMES_MAX = 1024 };
+enum { NAMES_MAX = 1024, HELD_REASONS_MAX = 32 };
 
 static int by_name(const void *a, const void *b)
 {
@@ -216,6 +216,28 @@ static const char *kind_of(const struct said *target)
     return kind;
 }
 
+/* Units that began to wait in the last minute, by why; of all consumers. */
+static struct json_object *held_of(const struct said *target)
+{
+    struct json_object *sum = json_object_new_object();
+    for (size_t i = 0; i < target->count; i++) {
+        struct json_object *held = json_at(target->by[i], "/held");
+        if (!json_object_is_type(held, json_type_object)) {
+            continue; /* of an older version */
+        }
+        json_object_object_foreach(held, reason, count)
+        {
+            (void)count;
+            int64_t n = beat_count_of(held, reason);
+            int64_t before = beat_count_of(sum, reason);
+            if (n > 0 && json_object_object_length(sum) < HELD_REASONS_MAX) {
+                put_count(sum, reason, before < 0 ? n : before + n);
+            }
+        }
+    }
+    return sum;
+}
+
 static void put_state(struct json_object *o, const struct said *target,
                       const struct pause *pause)
 {
@@ -260,6 +282,7 @@ static struct json_object *target_object(const struct said *target,
     put_count(o, "c4xx_per_min", sum_of(target, "c4xx"));
     put_count(o, "c5xx_per_min", sum_of(target, "c5xx"));
     put_count(o, "none_per_min", sum_of(target, "none"));
+    json_object_object_add(o, "held_per_min", held_of(target));
     put_count(o, "p95_ms", p95_of(target, "took"));
     struct json_object *its_limits = limits_of(target, targets, limits, &wait_ms);
     put_count(o, "token_wait_p95_ms", wait_ms);

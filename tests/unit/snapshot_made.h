@@ -64,10 +64,11 @@ struct made {
     int ok;       /* it took in the last minute */
     int batch_ms; /* how long its batches are open */
     const char *batch;
-    const char *clusters; /* the members of its list; NULL: it is of before there were */
+    const char *held;     /* members of what its target holds; NULL: no such list */
+    const char *clusters; /* the members of its list; NULL: no such list */
 };
-static const struct made usual = {"running", "1.0", "aa", 0,  2,  4,         0,
-                                  5,         5,     -1,   60, 10, "barrier", NULL};
+static const struct made usual = {"running", "1.0", "aa", 0,  2,         4,    0,   5,
+                                  5,         -1,    60,   10, "barrier", NULL, NULL};
 
 static void add_beat(const char *id, int64_t age_ms, const struct made *m)
 {
@@ -88,10 +89,13 @@ static void add_beat(const char *id, int64_t age_ms, const struct made *m)
                  p > m->first ? "," : "", p, m->lag, m->lag, 100 + m->lag, m->batch,
                  m->batch_ms);
     }
+    str_add(&s, "],\"targets\":[{");
+    if (m->held) {
+        str_addf(&s, "\"held\":{%s},", m->held);
+    }
     str_addf(
         &s,
-        "],\"targets\":[{\"name\":\"argocd\",\"kind\":\"http\",\"open_ms\":%s,\"silent_"
-        "ms\":0,"
+        "\"name\":\"argocd\",\"kind\":\"http\",\"open_ms\":%s,\"silent_ms\":0,"
         "\"in_flight\":2,\"triggered\":%d,\"none\":0,\"c1xx\":0,\"c2xx\":%d,"
         "\"c3xx\":0,\"c4xx\":1,\"c5xx\":2,\"calls_per_s\":4.5,\"took\":{\"bounds_s\":"
         "[0.1,0.2],\"counts\":[90,10,0]},\"limits\":[\"deploys\"]}],",

@@ -207,6 +207,30 @@ static void beat__counts_calls_of_the_last_minute(void **state)
     beat_memory_free(m);
 }
 
+static void beat__counts_what_began_to_wait_by_why(void **state)
+{
+    (void)state;
+    set_up();
+    struct beat_memory *m = beat_memory_new();
+    struct view_target *target = &t.targets[0];
+    target->held_count = 1;
+    target->held[0] = (struct view_held){"paused", 7};
+    json_free(beat_make(m, &self, NULL, &t.view, 10000));
+    target->held_count = 2; /* the first that ever waits for that */
+    target->held[1] = (struct view_held){"hibernating", 3};
+    struct json_object *beat = beat_make(m, &self, NULL, &t.view, 12000);
+    assert_int_equal(number(beat, "/targets/0/held/hibernating"), 3);
+    assert_null(json_at(beat, "/targets/0/held/paused")); /* longer ago */
+    json_free(beat);
+    for (int i = 1; i <= 31; i++) {
+        json_free(beat_make(m, &self, NULL, &t.view, 12000 + i * 2000));
+    }
+    beat = beat_make(m, &self, NULL, &t.view, 76000);
+    assert_int_equal(json_object_object_length(json_at(beat, "/targets/0/held")), 0);
+    json_free(beat);
+    beat_memory_free(m);
+}
+
 static void beat__a_batch_names_who_keeps_it(void **state)
 {
     (void)state;

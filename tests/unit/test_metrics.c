@@ -152,6 +152,26 @@ static void metrics__a_dropped_series_is_gone(void **state)
     metrics_free(m);
 }
 
+static void metrics__are_read_by_their_first_label(void **state)
+{
+    (void)state;
+    struct metrics *m = metrics_new();
+    struct metric_family *f =
+        metrics_family(m, METRIC_COUNTER, "held_total", "target,reason", "Help", NULL, 0);
+    metrics_series(f, "a", "paused", NULL, NULL);
+    metric_inc(metrics_series(f, "b", "waking", NULL, NULL));
+    metric_add(metrics_series(f, "a", "hibernating", NULL, NULL), 2);
+    struct metric_reading out[4];
+    assert_int_equal(metrics_read(f, "a", out, 4), 2);
+    assert_string_equal(out[0].label, "paused");
+    assert_true(out[0].value == 0);
+    assert_string_equal(out[1].label, "hibernating");
+    assert_true(out[1].value == 2);
+    assert_int_equal(metrics_read(f, "a", out, 1), 1);
+    assert_int_equal(metrics_read(f, "nobody", out, 4), 0);
+    metrics_free(m);
+}
+
 struct collecting {
     struct metrics *m;
     struct metric_family *family;

@@ -45,6 +45,32 @@ static void snapshot__joins_consumers_partitions_and_targets(void **state)
     tear_down();
 }
 
+static void snapshot__says_what_targets_began_to_hold(void **state)
+{
+    (void)state;
+    struct made m = usual;
+    set_up();
+    m.held = "\"hibernating\":3,\"paused\":9";
+    add_beat("c-1", 0, &m);
+    m.held = "\"hibernating\":1,\"waking\":2,\"odd\":\"x\",\"none\":-4";
+    m.first = 2;
+    m.end = 4;
+    add_beat("c-2", 0, &m);
+    make();
+    assert_int_equal(number("/targets/0/held_per_min/hibernating"), 4);
+    assert_int_equal(number("/targets/0/held_per_min/waking"), 2);
+    assert_int_equal(number("/targets/0/held_per_min/paused"), 9);
+    assert_int_equal(json_object_object_length(
+                         json_at(t.frame, "/targets/0/held_per_min")),
+                     3);
+    assert_string_equal(level_of_note("argocd",
+                                      "began to hold 6 units in the last minute: "
+                                      "4 hibernating, 2 waking → "),
+                        "info");
+    assert_string_equal(text("/verdict/level"), "ok");
+    tear_down();
+}
+
 static void snapshot__consumers_are_in_the_order_of_their_numbers(void **state)
 {
     (void)state;

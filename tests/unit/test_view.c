@@ -168,7 +168,7 @@ static void view__a_target_shows_its_breaker_and_its_silence(void **state)
     begin("", "ci", true);
     struct view_target view;
     struct fleet_target *target = target_at(0);
-    view_target(target, 1000, &view);
+    view_target(&t.fleet, target, 1000, &view);
     assert_string_equal(view.name, "a");
     assert_string_equal(view.kind, "http");
     assert_int_equal(view.open_ms, -1);
@@ -177,10 +177,10 @@ static void view__a_target_shows_its_breaker_and_its_silence(void **state)
         breaker_report(&target->downstream->breaker, true, 1000);
     }
     atomic_store(&target->downstream->silent_until_ms, 1700);
-    view_target(target, 1500, &view);
+    view_target(&t.fleet, target, 1500, &view);
     assert_int_equal(view.open_ms, BREAKER_OPEN_MS - 500);
     assert_int_equal(view.silent_ms, 200);
-    view_target(target, 1000000, &view);
+    view_target(&t.fleet, target, 1000000, &view);
     assert_int_equal(view.open_ms, 0); /* a probe is due */
     end();
 }
@@ -200,12 +200,28 @@ static void view__a_target_counts_its_answers(void **state)
     assert_true(fake_await_done(t.partition, 1));
     int64_t until_ms = now_ms() + FAKE_PATIENCE_MS;
     do {
-        view_target(target_at(0), now_ms(), &view);
+        view_target(&t.fleet, target_at(0), now_ms(), &view);
     } while (view.triggered < 1 && now_ms() < until_ms);
     assert_int_equal(view.calls, 1);
     assert_int_equal(view.took.bound_count, 1);
     assert_int_equal(view.took.counts[0], 1);
     assert_int_equal(view.triggered, 1);
+    end();
+}
+
+static void view__a_target_counts_what_it_held_by_why(void **state)
+{
+    (void)state;
+    begin("", "ci", true);
+    struct view_target view;
+    view_target(&t.fleet, target_at(0), 1000, &view);
+    size_t before = view.held_count; /* a pause is counted from the start */
+    metrics_series(t.fleet.held, "another", "hibernating", NULL, NULL);
+    metric_add(metrics_series(t.fleet.held, "a", "hibernating", NULL, NULL), 2);
+    view_target(&t.fleet, target_at(0), 1000, &view);
+    assert_int_equal(view.held_count, before + 1);
+    assert_string_equal(view.held[before].reason, "hibernating");
+    assert_int_equal(view.held[before].units, 2);
     end();
 }
 
