@@ -30,6 +30,12 @@ static void check_way(struct config *config, const struct config_cluster *cluste
                     "clusters.%s: of `kubeconfig`, `in_cluster` and `virtual` give one",
                     cluster->name);
     }
+    const struct setting *path =
+        settings_get(settings, "clusters.*.kubeconfig", cluster->name);
+    if (path != NULL && path->value->text[0] == '~') {
+        settings_note(config->settings, CONFIG_ERROR, CODE_CLUSTER, path, NULL,
+                      "~ is not expanded: write the whole path");
+    }
     const struct setting *context =
         settings_get(settings, "clusters.*.context", cluster->name);
     if (context != NULL && !file) {

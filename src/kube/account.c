@@ -74,17 +74,16 @@ int kube_account_read(const struct kube_access_options *options,
     }
     access->ca.file = account_file(options->root, "ca.crt");
     access->token.file = account_file(options->root, "token");
-    int rc = kube_token_read(access->token.file, &access->token.bytes, err);
-    rc = rc == 0 ? kube_file_read(access->ca.file, KUBE_FILE_MAX, &access->ca.bytes, err)
-                 : rc;
-    char *path = account_file(options->root, "namespace");
-    struct err none = ERR_INIT;
-    if (rc == 0 && kube_file_read(path, KUBE_SERVER_MAX, &access->ns, &none) == 0) {
-        if (!kube_token_trim(access->ns)) {
-            kube_wipe(access->ns);
-            access->ns = NULL;
-        }
+    access->token.bytes = kube_token_read(access->token.file, err);
+    if (access->token.bytes != NULL) {
+        access->ca.bytes = kube_file_read(access->ca.file, KUBE_FILE_MAX, err);
     }
+    if (access->ca.bytes == NULL) {
+        return err_wrap(err, "the pod's service account");
+    }
+    struct err none = ERR_INIT; /* a namespace need not be there */
+    char *path = account_file(options->root, "namespace");
+    access->ns = kube_token_read(path, &none);
     free(path);
-    return rc == 0 ? 0 : err_wrap(err, "the pod's service account");
+    return 0;
 }

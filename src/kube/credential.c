@@ -56,13 +56,14 @@ void kube_wipe(char *text)
 }
 
 /* A pipe would keep us waiting, and cannot be read again: regular files only. */
-int kube_file_read(const char *path, size_t max, char **bytes, struct err *err)
+char *kube_file_read(const char *path, size_t max, struct err *err)
 {
     struct stat seen;
     struct str out;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0) {
-        return open_fault(err, path);
+        (void)open_fault(err, path);
+        return NULL;
     }
     str_init(&out);
     int rc = 0;
@@ -75,12 +76,11 @@ int kube_file_read(const char *path, size_t max, char **bytes, struct err *err)
     }
     (void)close(fd);
     if (rc == 0) {
-        *bytes = str_take(&out);
-    } else {
-        mem_wipe(out.data, out.len);
+        return str_take(&out);
     }
+    mem_wipe(out.data, out.len);
     str_release(&out);
-    return rc;
+    return NULL;
 }
 
 /* Cut white space off both ends; what is left may be a header's value. */
@@ -101,20 +101,16 @@ bool kube_token_trim(char *text)
     return len > 0;
 }
 
-int kube_token_read(const char *path, char **token, struct err *err)
+char *kube_token_read(const char *path, struct err *err)
 {
-    char *text;
-    int rc = kube_file_read(path, KUBE_TOKEN_MAX, &text, err);
-    if (rc != 0) {
-        return rc;
+    char *text = kube_file_read(path, KUBE_TOKEN_MAX, err);
+    if (text == NULL || kube_token_trim(text)) {
+        return text;
     }
-    if (!kube_token_trim(text)) {
-        kube_wipe(text);
-        return err_set(err, -EBADMSG,
-                       "%.300s holds no token: it is empty, or has a "
-                       "space or a control character in it",
-                       path);
-    }
-    *token = text;
-    return 0;
+    kube_wipe(text);
+    err_set(err, -EBADMSG,
+            "%.300s holds no token: it is empty, or has a space or a control character "
+            "in it",
+            path);
+    return NULL;
 }

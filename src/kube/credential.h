@@ -8,14 +8,13 @@
 #include "base/err.h"
 
 /* The bytes of a regular file of at most `max`, NUL-ended.
- *
- * bytes  out: returns owned, to be wiped.
- * Returns 0, -ENOENT, -EACCES, -EIO, or -EBADMSG (too long, or a NUL in it). */
-int kube_file_read(const char *path, size_t max, char **bytes, struct err *err)
+ * Returns owned, to be wiped; NULL with a sentence: -ENOENT, -EACCES, -EIO, or -EBADMSG
+ * (too long, or a NUL in it). */
+char *kube_file_read(const char *path, size_t max, struct err *err)
     __attribute__((warn_unused_result));
 
 /* The same for a token: without the white space around it, and fit for a header. */
-int kube_token_read(const char *path, char **token, struct err *err)
+char *kube_token_read(const char *path, struct err *err)
     __attribute__((warn_unused_result));
 
 /* Cut the white space off both ends. Returns whether what is left may be a token. */

@@ -106,11 +106,11 @@ static void look_at_token(struct identity *identity)
     const char *file = identity->access.token.file;
     struct stat now;
     struct err err = ERR_INIT;
-    char *token;
     if (!has_changed(identity, file, FILE_TOKEN, &now)) {
         return;
     }
-    if (kube_token_read(file, &token, &err) != 0) {
+    char *token = kube_token_read(file, &err);
+    if (token == NULL) {
         log_kept(identity, &err);
         return;
     }
@@ -122,37 +122,65 @@ static void look_at_token(struct identity *identity)
     }
 }
 
+/* The files of certificates that are other files than last time. */
+struct fresh {
+    bool changed[FILE_TOKEN];
+    struct stat stamps[FILE_TOKEN];
+    char *bytes[FILE_TOKEN]; /* owned; NULL: what we have */
+};
+
+/* Returns 0, or what reading one of them failed with. */
+static int read_fresh(const struct identity *identity, struct fresh *fresh,
+                      struct err *err)
+{
+    for (int i = FILE_CA; i < FILE_TOKEN; i++) {
+        struct kube_access access = identity->access;
+        const struct kube_material *m = material(&access, i);
+        fresh->changed[i] = has_changed(identity, m->file, i, &fresh->stamps[i]);
+        if (!fresh->changed[i]) {
+            continue;
+        }
+        char *bytes = kube_file_read(m->file, KUBE_FILE_MAX, err);
+        if (bytes == NULL) {
+            return err->code;
+        }
+        if (strcmp(bytes, m->bytes) == 0) {
+            kube_wipe(bytes);
+        } else {
+            fresh->bytes[i] = bytes;
+        }
+    }
+    return 0;
+}
+
 /* Certificate and key change one after the other: until they fit each other nothing is
  * taken over, and the next look tries again. */
 static void look_at_certificates(struct identity *identity)
 {
-    struct kube_access fresh = identity->access; /* the pointers of the files are ours */
-    struct stat now[FILE_TOKEN];
+    struct fresh fresh = {.changed = {false}};
+    struct kube_access access = identity->access; /* whose texts we alone change */
     struct err err = ERR_INIT;
-    bool changed[FILE_TOKEN] = {false};
     bool any = false;
-    int rc = 0;
-    for (int i = FILE_CA; i < FILE_TOKEN && rc == 0; i++) {
-        struct kube_material *m = material(&fresh, i);
-        changed[i] = has_changed(identity, m->file, i, &now[i]);
-        if (changed[i]) {
-            char *bytes = NULL;
-            rc = kube_file_read(m->file, KUBE_FILE_MAX, &bytes, &err);
-            changed[i] = rc == 0;
-            m->bytes = rc == 0 ? bytes : m->bytes;
-            any |= rc == 0 && strcmp(bytes, material(&identity->access, i)->bytes) != 0;
-        }
+    int rc = read_fresh(identity, &fresh, &err);
+    for (int i = FILE_CA; i < FILE_TOKEN; i++) {
+        struct kube_material *m = material(&access, i);
+        any = any || fresh.bytes[i] != NULL;
+        m->bytes = fresh.bytes[i] != NULL ? fresh.bytes[i] : m->bytes;
     }
-    struct http_tls tls = tls_of(&fresh);
     if (rc == 0 && any) {
+        struct http_tls tls = tls_of(&access);
         rc = http_pool_renew(identity->pool, &tls, &err);
     }
     for (int i = FILE_CA; i < FILE_TOKEN; i++) {
-        if (changed[i] && rc == 0) {
-            identity->stamps[i] = now[i];
-            swap(identity, i, material(&fresh, i)->bytes);
-        } else if (changed[i]) {
-            kube_wipe(material(&fresh, i)->bytes);
+        if (rc != 0) {
+            kube_wipe(fresh.bytes[i]);
+            continue;
+        }
+        if (fresh.bytes[i] != NULL) {
+            swap(identity, i, fresh.bytes[i]);
+        }
+        if (fresh.changed[i]) {
+            identity->stamps[i] = fresh.stamps[i];
         }
     }
     if (rc != 0) {

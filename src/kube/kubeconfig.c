@@ -147,15 +147,17 @@ static int material_of(const struct reading *r, const struct yaml_node *map,
         return 0;
     }
     material->file = beside(r->path, path);
-    rc = kube_file_read(material->file, KUBE_FILE_MAX, &material->bytes, r->err);
-    return rc == 0 ? 0 : err_wrap(r->err, "%.120s: %s: %s", r->path, r->what, key);
+    material->bytes = kube_file_read(material->file, KUBE_FILE_MAX, r->err);
+    return material->bytes != NULL
+               ? 0
+               : err_wrap(r->err, "%.120s: %s: %s", r->path, r->what, key);
 }
 
 /* --- the entries --- */
 
-/* The inner map of the entry of that name in a list such as `users`. */
-static int find_entry(struct reading *r, const char *list, const char *inner,
-                      const char *name, const struct yaml_node **found)
+/* The inner map of the entry of that name in a list such as `users`, or NULL. */
+static const struct yaml_node *find_entry(struct reading *r, const char *list,
+                                          const char *inner, const char *name)
 {
     char shown[SHOWN_MAX];
     const struct yaml_node *entries = yaml_get(r->root, list);
@@ -169,14 +171,16 @@ static int find_entry(struct reading *r, const char *list, const char *inner,
             strcmp(named->text, name) != 0) {
             continue;
         }
-        *found = yaml_get(entry, inner);
-        if (*found == NULL || (*found)->kind != YAML_MAP) {
-            return refuse(r, entry, "the entry says nothing");
+        const struct yaml_node *found = yaml_get(entry, inner);
+        if (found == NULL || found->kind != YAML_MAP) {
+            (void)refuse(r, entry, "the entry says nothing");
+            return NULL;
         }
-        return 0;
+        return found;
     }
-    return err_set(r->err, -EINVAL, "%.200s: there is no %s; `%s` has its entries",
-                   r->path, r->what, list);
+    err_set(r->err, -EINVAL, "%.200s: there is no %s; `%s` has its entries", r->path,
+            r->what, list);
+    return NULL;
 }
 
 static bool is_loopback(const char *host, size_t len)
@@ -278,8 +282,10 @@ static int take_token(const struct reading *r, const struct yaml_node *user)
     }
     if (path != NULL) {
         material->file = beside(r->path, path);
-        rc = kube_token_read(material->file, &material->bytes, r->err);
-        return rc == 0 ? 0 : err_wrap(r->err, "%.120s: %s: tokenFile", r->path, r->what);
+        material->bytes = kube_token_read(material->file, r->err);
+        return material->bytes != NULL
+                   ? 0
+                   : err_wrap(r->err, "%.120s: %s: tokenFile", r->path, r->what);
     }
     if (token == NULL) {
         return 0;
@@ -357,7 +363,6 @@ static int read_context(struct reading *r, const struct yaml_node *context)
     const char *cluster;
     const char *user;
     const char *ns;
-    const struct yaml_node *entry;
     int rc = text_of(r, context, "cluster", &cluster);
     rc = rc == 0 ? text_of(r, context, "user", &user) : rc;
     rc = rc == 0 ? text_of(r, context, "namespace", &ns) : rc;
@@ -368,13 +373,13 @@ static int read_context(struct reading *r, const struct yaml_node *context)
         return refuse(r, context, "`cluster` is missing");
     }
     r->access->ns = mem_strdup(ns);
-    rc = find_entry(r, "clusters", "cluster", cluster, &entry);
-    rc = rc == 0 ? read_cluster(r, entry) : rc;
+    const struct yaml_node *entry = find_entry(r, "clusters", "cluster", cluster);
+    rc = entry != NULL ? read_cluster(r, entry) : r->err->code;
     if (rc != 0 || user == NULL) {
         return rc;
     }
-    rc = find_entry(r, "users", "user", user, &entry);
-    return rc == 0 ? read_user(r, entry) : rc;
+    entry = find_entry(r, "users", "user", user);
+    return entry != NULL ? read_user(r, entry) : r->err->code;
 }
 
 /* The names of the contexts, for who named none or a wrong one. */
@@ -401,7 +406,6 @@ static int no_context(const struct reading *r)
 
 static int read_tree(struct reading *r, const char *context)
 {
-    const struct yaml_node *entry;
     snprintf(r->what, sizeof r->what, "the file");
     if (r->root->kind != YAML_MAP || yaml_get(r->root, "clusters") == NULL) {
         return err_set(r->err, -EBADMSG, "%.300s is no kubeconfig: it has no `clusters`",
@@ -411,21 +415,21 @@ static int read_tree(struct reading *r, const char *context)
     if (context == NULL) {
         rc = text_of(r, r->root, "current-context", &context);
     }
-    if (rc == 0 && context == NULL) {
-        return no_context(r);
+    if (rc != 0 || context == NULL) {
+        return rc != 0 ? rc : no_context(r);
     }
-    rc = rc == 0 ? find_entry(r, "contexts", "context", context, &entry) : rc;
-    return rc == 0 ? read_context(r, entry) : rc;
+    const struct yaml_node *entry = find_entry(r, "contexts", "context", context);
+    return entry != NULL ? read_context(r, entry) : r->err->code;
 }
 
 static int read_kubeconfig(const struct kube_access_options *options,
                            struct kube_access *access, struct err *err)
 {
-    char *bytes;
-    int rc = kube_file_read(options->kubeconfig, KUBE_FILE_MAX, &bytes, err);
-    if (rc != 0) {
-        return rc;
+    char *bytes = kube_file_read(options->kubeconfig, KUBE_FILE_MAX, err);
+    if (bytes == NULL) {
+        return err->code;
     }
+    int rc = 0;
     struct yaml_issues *issues = mem_zalloc(sizeof *issues);
     struct yaml_node *root = yaml_parse(bytes, strlen(bytes), issues);
     struct reading r = {.path = options->kubeconfig,

@@ -16,6 +16,8 @@ static const struct {
     {CLUSTERS "  east: {in_cluster: true, virtual: true}\n", "5:3", "SL-C32", "give one"},
     {CLUSTERS "  east: {in_cluster: true, context: a}\n", "5:37", "SL-C32",
      "without effect"},
+    {CLUSTERS "  east: {kubeconfig: ~/.kube/config}\n", "5:22", "SL-C32",
+     "~ is not expanded"},
     {CLUSTERS "  east: {kubeconfig: a, rate: 0/s}\n", "5:31", "SL-C06", "rate"},
     {CLUSTERS "  east: {kubeconfig: a, concurrency: 65}\n", "5:38", "SL-C06", "64"},
     {CLUSTERS "  East: {kubeconfig: a}\n", "5:3", "SL-C17", "is no name"},

@@ -105,10 +105,11 @@ static void console_kube__objects_are_shown_in_their_order(void **state)
 {
     (void)state;
     static const char *const shown[] =
-        {"HTTP/1.1 200", "\"ok\":1,",
+        {"HTTP/1.1 200",
+         "\"ok\":1,",
          "[{\"ref\":\"v1/Node/a\",\"cluster\":\"c\",\"status\":\"missing\",\"http\":404,",
-         "{\"ref\":\"v1/Node/b\",\"cluster\":\"c\",\"status\":\"ok\",\"http\":200,"
-         "\"manifest\":{\"kind\":\"Node\"}}",
+         "{\"ref\":\"v1/Node/b\",\"cluster\":\"c\",\"status\":\"ok\",\"http\":200,",
+         "\"manifest\":{\"kind\":\"Node\"}}]",
          NULL};
     begin("");
     cluster_on(cluster, "GET /api/v1/nodes/b *", 200, "{\"kind\":\"Node\"}");
