@@ -12,7 +12,7 @@ import argparse
 import asyncio
 import json
 
-from cd_answers import SCENES, Request
+from cd_answers import SCENES, Request, how_it_goes
 from http_door import Control, Http, listen, run, until_told
 
 
@@ -41,12 +41,15 @@ class Scene:
         self.given = 0
 
     def answer(self, request):
+        if request.method == "GET":
+            return how_it_goes(request, self.kind), False
         refused = request.refused(self.kind)
         if refused:
             return refused, True
         answer = self.answers[min(self.given, len(self.answers) - 1)]
         self.given += 1
-        return answer() if callable(answer) else answer, False
+        status, headers, document = answer() if callable(answer) else answer
+        return (status, {k: v.replace("HOST", request.headers["host"]) for k, v in headers.items()}, document), False
 
 
 class Door(Http):

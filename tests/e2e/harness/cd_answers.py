@@ -69,11 +69,14 @@ SCENES = {
     "dispatch-denied": ("github-dispatch", [
         (403, {"x-ratelimit-remaining": "4999"}, {"message": "Resource not accessible by personal access token"})]),
     "workflow-ok": ("github-workflow", [NO_CONTENT]),
+    "workflow-run": ("github-workflow", [(200, {}, {
+        "workflow_run_id": 30433642, "run_url": "https://api.github.com/repos/acme/deploy/actions/runs/30433642",
+        "html_url": "https://github.com/acme/deploy/actions/runs/30433642"})]),
     "workflow-none": ("github-workflow", [
         (422, {}, {"message": "Workflow does not have 'workflow_dispatch' trigger"})]),
     "gitlab-ok": ("gitlab", [(201, {}, {"id": 46, "iid": 3, "project_id": 1, "sha": "a91957a8", "ref": "main",
                                         "status": "created", "web_url": "https://gitlab.test/g/p/-/pipelines/46"})]),
-    "jenkins-ok": ("jenkins", [(201, {"Location": "http://jenkins.test/queue/item/7/"}, "")]),
+    "jenkins-ok": ("jenkins", [(201, {"Location": "http://HOST/queue/item/7/"}, "")]),  # HOST: as it was called
     "jenkins-refused": ("jenkins", [(302, {"Location": "."}, "")]),
     "jenkins-disabled": ("jenkins", [(409, {}, "<html>deploy is not buildable</html>")]),
     "gwt-ok": ("jenkins-gwt", [gwt(True)]),
@@ -243,6 +246,33 @@ def standard_webhooks(request, secret):
     fresh = said["timestamp"].isdigit() and abs(time.time() - int(said["timestamp"])) < 300
     valid = said["id"] and "." not in said["id"] and fresh and mine in said["signature"].split(" ")
     return None if valid else (401, {}, {"error": "no signature of this message matches"})
+
+
+# What a run that was started is asked, and what is answered: (path, document). As with the trigger's credential,
+# except GitLab's: a trigger token reads nothing.
+RUNS = {
+    "argocd": ("/api/v1/applications/app-1", {"status": {
+        "operationState": {"phase": "Running", "message": "waiting for healthy state"},
+        "sync": {"status": "Synced"}, "health": {"status": "Progressing"}}}),
+    "argo-workflows": ("/api/v1/workflows/ci/x", {"status": {"phase": "Failed", "message": "child 'x' failed"}}),
+    "github-workflow": ("/repos/acme/deploy/actions/runs/30433642", {"id": 30433642, "status": "completed",
+                                                                     "conclusion": "success"}),
+    "gitlab": ("/api/v4/projects/1/pipelines/46", {"id": 46, "status": "canceled", "ref": "main"}),
+    "jenkins": ("/queue/item/7/api/json", {"cancelled": False, "why": None, "executable": {"number": 12}}),
+    "jenkins-gwt": ("/queue/item/7/api/json", {"cancelled": False, "why": "In the quiet period. Expires in 4.9 sec"}),
+    "harness": ("/gateway/pipeline/api/webhook/triggerExecutionDetails/64d", {"status": "SUCCESS", "data": {
+        "webhookProcessingDetails": {"eventFound": True, "status": "TARGET_EXECUTION_REQUESTED"}}}),
+}
+
+
+def how_it_goes(request, kind):
+    path, document = RUNS.get(kind, (None, None))
+    secret, said = SECRETS.get(kind, ""), request.headers
+    known = (request.bearer(secret) or said.get("private-token") == "glpat-reader" or said.get("x-api-key") == secret
+             or said.get("authorization") == "Basic " + base64.b64encode(secret.encode()).decode())
+    if request.path != path:
+        return 404, {}, {"message": "Not Found"}
+    return (200, {}, document) if known or kind == "jenkins-gwt" else (401, {}, {"message": "Unauthorized"})
 
 
 CHECKS = {"argocd": argocd, "argo-workflows": argo_workflows, "argo-events": argo_events,

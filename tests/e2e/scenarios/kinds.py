@@ -37,7 +37,7 @@ ENDS = {
     "events-ok": End("triggered"),
     "dispatch-ok": End("triggered"), "dispatch-rate": End("triggered", calls=2),
     "dispatch-secondary": End("triggered", calls=2), "dispatch-denied": End(DEAD, "http_403"),
-    "workflow-ok": End("triggered"), "workflow-none": End(DEAD, "http_422"),
+    "workflow-ok": End("triggered"), "workflow-run": End("triggered"), "workflow-none": End(DEAD, "http_422"),
     "gitlab-ok": End("triggered"),
     "jenkins-ok": End("triggered"), "jenkins-refused": End(DEAD, "nothing-started"),
     "jenkins-disabled": End(DEAD, "not-buildable"),
@@ -149,6 +149,27 @@ def sent_again_after_a_loss(stage):
     stage.demand(len(names) == 1, f"two names for one trigger: {names}")
     stage.demand(ended(stage)["workflows-ok"]["reason"] == "already-there", f"ended: {ended(stage)}")
     stage.demand(not stage.dead(), f"dead: {stage.dead()}")
+    stage.stop_all()
+
+
+PHASES = {"argocd-ok": "running", "workflows-ok": "failed", "workflow-run": "succeeded", "gitlab-ok": "cancelled",
+          "jenkins-ok": "running", "gwt-ok": "pending", "harness-ok": "running"}
+
+
+@scenario(brokers=("mock",), timeout_s=60)
+def how_runs_go(stage):
+    """Each system whose runs can be asked about is asked, with its credential, where its own answer said; the rest is not."""
+    scenes = [*PHASES, "spinnaker-ok", "dispatch-ok"]
+    cd = set_up(stage, scenes, targets={"gitlab-ok": {"headers": {"private-token": "glpat-reader"}}})
+    stage.publish([event(0, app="app-1")])
+    wait_for(lambda: len(ended(stage)) == len(scenes), 30, "each unit to end", 0.3, alive=stage.alive())
+    told = json.loads(ask(stage, "workflow", "--json", "app-1")[0])["cd"]["targets"]
+    found = {t["target"]: t["live"].get("phase") for t in told if t["live"]["status"] == "ok"}
+    stage.demand(found == PHASES, f"{found}, not {PHASES}: {told}")
+    asked = {r["scene"]: r for r in cd.requests() if r["method"] == "GET"}
+    stage.demand(set(asked) == set(PHASES), f"asked: {sorted(asked)}")
+    for secret in (*SECRETS.values(), "glpat-reader"):
+        stage.demand(secret not in json.dumps(told) + stage.workers["w1"].log(), "a secret is told")
     stage.stop_all()
 
 
