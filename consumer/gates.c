@@ -33,7 +33,7 @@ static void add_item(struct json_object *list, const struct waking *item)
     if (item->end == WAKING_WOKEN) {
         json_put_number(doc, "replicas", item->replicas);
     }
-    if (item->end == WAKING_FAILED) {
+    if (item->end == WAKING_FAILED || item->end == WAKING_UNCERTAIN) {
         json_put_text(doc, "why", item->err.text);
     }
     json_object_array_add(list, doc);
@@ -61,12 +61,12 @@ static struct json_object *waking_json(const struct gates *g,
 /* "woke 2 of 3, 1 failed" */
 static void say(const struct keeper_woke *woke, struct str *text)
 {
-    size_t n[4] = {0};
+    size_t n[WAKING_ENDS] = {0};
     for (size_t i = 0; i < woke->count; i++) {
         n[woke->items[i].end]++;
     }
     str_addf(text, "woke %zu of %zu", n[WAKING_WOKEN], woke->count);
-    for (int end = 0; end < 4; end++) {
+    for (int end = 0; end < WAKING_ENDS; end++) {
         if (end != WAKING_WOKEN && n[end] > 0) {
             str_addf(text, ", %zu %s", n[end], waking_end_word((enum waking_end)end));
         }
@@ -77,7 +77,8 @@ static void say(const struct keeper_woke *woke, struct str *text)
 static void warn(const struct keeper_woke *woke)
 {
     for (size_t i = 0; i < woke->count; i++) {
-        if (woke->items[i].end == WAKING_FAILED) {
+        if (woke->items[i].end == WAKING_FAILED ||
+            woke->items[i].end == WAKING_UNCERTAIN) {
             LOG(LOG_WARN, "a workload is not woken", LS("cluster", woke->cluster),
                 LS("namespace", woke->ns), LS("name", woke->items[i].workload->ref.name),
                 LS("why", woke->items[i].err.text), LEND);

@@ -326,7 +326,8 @@ static enum finding wake(struct keeper *k, struct question *q, struct kube *kube
     size_t woken = 0;
     for (size_t i = 0; i < n; i++) {
         woken += items[i].end == WAKING_WOKEN || items[i].end == WAKING_AWAKE;
-        if (items[i].end == WAKING_FAILED && q->detail[0] == '\0') {
+        if (items[i].err.text[0] != '\0' && items[i].end > WAKING_AWAKE &&
+            q->detail[0] == '\0') {
             snprintf(q->detail, sizeof q->detail, "%.*s", GATE_DETAIL_MAX - 1,
                      items[i].err.text);
         }

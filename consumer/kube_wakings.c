@@ -19,7 +19,7 @@ static void add_trouble(struct json_object *waking, struct str *out)
     for (size_t i = 0; i < n; i++) {
         struct json_object *item = json_object_array_get_idx(items, i);
         const char *end = json_text_or(item, "/end", "");
-        if (strcmp(end, "failed") == 0 || strcmp(end, "not-begun") == 0) {
+        if (strcmp(end, "woken") != 0 && strcmp(end, "awake") != 0) {
             str_addf(out, "  %s: ", json_text_or(item, "/ref", "?"));
             str_add_plain(out, end);
             const char *why = json_text_or(item, "/why", "");

@@ -32,6 +32,9 @@ enum waking_end {
     WAKING_WOKEN,
     WAKING_AWAKE, /* somebody else woke it, or it is gone */
     WAKING_FAILED,
+    WAKING_UNCERTAIN, /* a patch was sent, its answer was lost, and no look was possible
+                       */
+    WAKING_ENDS,
 };
 
 struct waking {
@@ -39,8 +42,8 @@ struct waking {
     enum waking_end end;
     int tries;
     int64_t replicas; /* of one that was woken */
-    int rc;           /* of one that failed, as a call's */
-    struct err err;   /* a sentence of one that failed */
+    int rc;           /* of one that failed or is uncertain, as a call's */
+    struct err err;   /* its sentence */
 };
 
 /* Wake them in their order.

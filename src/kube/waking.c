@@ -86,22 +86,29 @@ static int look_again(struct rousing *r, int after)
         r->item->end = WAKING_AWAKE;
         rc = 1;
     } else {
-        r->item->err = call.err;
+        err_set(&r->item->err, rc, "%.240s; then %.240s", r->item->err.text,
+                call.err.text);
     }
     kube_call_release(&call);
     return rc;
+}
+
+/* It may have been obeyed, or not. */
+static bool is_lost(int rc)
+{
+    return rc == -EIO || rc == -ETIMEDOUT || rc == -EPROTO;
 }
 
 /* May another look change it? A conflict, an answer that was lost, a server that is busy.
  */
 static bool is_open(int rc)
 {
-    return rc == -EAGAIN || rc == -EIO || rc == -ETIMEDOUT || rc == -EPROTO;
+    return rc == -EAGAIN || is_lost(rc);
 }
 
-static int fail(struct waking *item, int rc)
+static int fail(struct waking *item, int rc, bool lost)
 {
-    item->end = WAKING_FAILED;
+    item->end = lost ? WAKING_UNCERTAIN : WAKING_FAILED;
     item->rc = rc;
     return rc;
 }
@@ -111,6 +118,7 @@ static int rouse(struct rousing *r)
     struct waking *item = r->item;
     const struct kube_ref *ref = &item->workload->ref;
     int rc = find_path(r);
+    bool lost = false; /* the last patch, and nobody has looked since */
     while (rc == 0) {
         if (r->remembered <= 0 || r->version[0] == '\0') {
             rc = err_set(&item->err, -EINVAL,
@@ -121,6 +129,7 @@ static int rouse(struct rousing *r)
         }
         item->tries++;
         rc = patch(r);
+        lost = is_lost(rc);
         if (rc == 0) {
             item->end = WAKING_WOKEN;
             item->replicas = r->remembered;
@@ -137,8 +146,9 @@ static int rouse(struct rousing *r)
         if (rc > 0) {
             return 0;
         }
+        lost = lost && rc != 0;
     }
-    return fail(item, rc);
+    return fail(item, rc, lost);
 }
 
 static int wake(struct kube *kube, struct waking *item)
@@ -175,6 +185,7 @@ int waking_run(struct kube *kube, struct ctx *ctx, struct waking *items, size_t 
 
 const char *waking_end_word(enum waking_end end)
 {
-    static const char *const words[] = {"not-begun", "woken", "awake", "failed"};
+    static const char *const words[] = {"not-begun", "woken", "awake", "failed",
+                                        "uncertain"};
     return words[end];
 }

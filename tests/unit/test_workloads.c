@@ -31,6 +31,7 @@ struct cluster {
     int conflicts;     /* so many patches find another version */
     bool rival_wakes;  /* because somebody else woke it */
     bool loses_answer; /* the patch is done, its answer is lost */
+    bool cannot_look;  /* at one object */
     int patch_status;  /* 0: nothing */
     int patches;
     struct ctx *cancel_in_patch;
@@ -169,6 +170,9 @@ static bool act(struct kube *kube, struct kube_call *call)
     }
     if (call->method && strcmp(call->method, "PATCH") == 0) {
         return answer_patch(call, o);
+    }
+    if (cluster.cannot_look) {
+        return fake_fail(call, KUBE_NOT_REACHED, "connection refused");
     }
     struct str body;
     str_init(&body);
@@ -399,6 +403,23 @@ static void waking__looks_when_an_answer_is_lost(void **state)
     assert_int_equal(items[0].end, WAKING_WOKEN);
     assert_int_equal(items[0].replicas, 2);
     assert_int_equal(cluster.patches, 1); /* it was not sent again */
+    stage_close(&s);
+}
+
+static void waking__says_that_it_does_not_know(void **state)
+{
+    (void)state;
+    struct stage s;
+    struct waking items[OBJECTS_MAX];
+    size_t n;
+    stage_open(&s);
+    add("api", 0, "2");
+    cluster.loses_answer = true;
+    cluster.cannot_look = true;
+    assert_int_equal(wake(&s, items, &n), -EIO);
+    assert_int_equal(items[0].end, WAKING_UNCERTAIN);
+    assert_string_equal(items[0].err.text, "reset; then connection refused");
+    assert_int_equal(cluster.patches, 1);
     stage_close(&s);
 }
 
