@@ -11,7 +11,7 @@ from harness.registry import scenario
 from scenarios.control import reload
 from scenarios.kube import config
 
-HANGING, REFUSING, WRONG_CA, BAD_TOKEN, VIRTUAL = (0, 1, 39), (5, 20), 11, 12, (6, 33)
+HANGING, REFUSING, WRONG_CA, BAD_TOKEN, VIRTUAL, DENIED, SICK = (0, 1, 39), (5, 20), 11, 12, (6, 33), 13, 14
 
 
 def kubeconfigs(stage, api):
@@ -35,7 +35,8 @@ def kubeconfigs(stage, api):
 
 def state_of(n):
     for state, those in (("timeout", HANGING), ("unreachable", REFUSING), ("tls-error", (WRONG_CA,)),
-                         ("unauthorized", (BAD_TOKEN,)), ("virtual", VIRTUAL)):
+                         ("unauthorized", (BAD_TOKEN,)), ("virtual", VIRTUAL), ("forbidden", (DENIED,)),
+                         ("unhealthy", (SICK,))):
         if n in those:
             return state
     return "connected"
@@ -43,10 +44,12 @@ def state_of(n):
 
 @scenario(brokers=("none",), timeout_s=60)
 def forty_in_all_states(stage):
-    """3 of 40 hang, 2 refuse, 1 has another certificate, 2 are virtual: each state is right, and the rest waits for nobody."""
+    """3 of 40 hang, 2 refuse, 1 has another certificate, 2 are virtual, others refuse us or are sick: each state is right,
+    and the rest waits for nobody; the doctor says the same."""
     api = stage.also(KubeApi(os.path.join(stage.folder, "kube"), tls=True))
     said = kubeconfigs(stage, api)
-    api.rules(*({"cluster": f"c{n:02d}", "act": "hang"} for n in HANGING))
+    api.rules(*({"cluster": f"c{n:02d}", "act": "hang"} for n in HANGING), {"cluster": f"c{DENIED:02d}", "status": 403},
+              {"cluster": f"c{SICK:02d}", "status": 500, "body": "[+]ping ok\n[-]etcd failed: reason withheld\n"})
     path = config(stage, said, cluster_check={"width": 16, "timeout": "1s"})
     out = subprocess.run([stage.consumer, "kube", "clusters", "--json", "-c", path], capture_output=True, text=True,
                          timeout=30, stdin=subprocess.DEVNULL)
@@ -58,6 +61,12 @@ def forty_in_all_states(stage):
     stage.demand(set(slow) == {f"c{n:02d}" for n in HANGING}, f"waited for: {slow}")
     counts = api.counts()
     stage.demand(counts["total"] == counts["health"] == 40 - len(VIRTUAL) - len(REFUSING) - 1, f"asked: {counts}")
+    out = subprocess.run([stage.consumer, "doctor", "--json", "--timeout", "1s", "-c", path], capture_output=True, text=True,
+                         timeout=60, stdin=subprocess.DEVNULL)
+    marks = {c["name"]: c["mark"] for c in json.loads(out.stdout)["checks"]}
+    wanted = {f"cluster c{n:02d}": {"connected": "ok", "virtual": "skipped"}.get(state_of(n), "failed") for n in range(40)}
+    found = {name: mark for name, mark in marks.items() if name.startswith("cluster c")}
+    stage.demand(found == wanted, f"the doctor: {found}")
 
 
 def states(worker):

@@ -9,8 +9,8 @@ import urllib.request
 from harness.config import merge, to_yaml
 from harness.kube import KubeApi
 from harness.kube_store import workload
-from harness.operator import ask, console_at
-from harness.proc import free_port, now, wait_for
+from harness.operator import console_at
+from harness.proc import now
 from harness.registry import scenario
 
 MISSING, UNAVAILABLE, REFUSED, CONFIG = 1, 69, 77, 78
@@ -141,56 +141,3 @@ def objects_by_the_console(stage):
     reader.close()
     api.wait(left=4)  # long before the 5 s of the call: wait's own limit is not what ends this
     stage.demand(api.counts()["get"] == 8, f"asked on: {api.counts()}")
-
-
-# --- 40 clusters, as a fleet sees them ---
-
-STATES = {**{f"hang-{n}": "timeout" for n in range(3)}, **{f"gone-{n}": "unreachable" for n in range(2)},
-          "stranger": "tls-error", **{f"far-{n}": "virtual" for n in range(2)}, "revoked": "unauthorized",
-          "denied": "forbidden", "sick": "unhealthy", **{f"well-{n}": "connected" for n in range(29)}}
-
-
-def forty(stage, api):
-    """One kubeconfig with a context for each; the configuration of `clusters`."""
-    with open(api.kubeconfig, encoding="ascii") as f:
-        base = json.load(f)
-    known = {c["name"]: c["cluster"] for c in base["clusters"]}
-    server, clusters, contexts = known["stand-in"]["server"], [], []
-    for n in STATES:
-        at = f"https://127.0.0.1:{free_port()}" if n.startswith("gone") else f"{server}/clusters/{n}"
-        trust = known["wrong-ca" if n == "stranger" else "stand-in"]
-        clusters.append({"name": n, "cluster": {**trust, "server": at}})
-        contexts.append({"name": n, "context": {"cluster": n, "user": "bad-token" if n == "revoked" else "token"}})
-    path = os.path.join(stage.folder, "forty")
-    with open(path, "w", encoding="ascii") as f:
-        json.dump({**base, "clusters": clusters, "contexts": contexts, "current-context": "well-0"}, f)
-    return {n: {"virtual": True} if n.startswith("far") else {"kubeconfig": path, "context": n} for n in STATES}
-
-
-def states(worker):
-    rows = worker.metrics().get("sluice_cluster_state", {})
-    return {dict(k)["cluster"]: dict(k)["state"] for k, v in rows.items() if v == 1}
-
-
-@scenario(brokers=("mock",), timeout_s=90)
-def forty_clusters(stage):
-    """3 hang, 2 are gone, one shows another's certificate, 2 are virtual, others refuse or are sick: each state is right."""
-    api = stage.also(KubeApi(os.path.join(stage.folder, "kube"), tls=True))
-    api.rules(*({"cluster": f"hang-{n}", "act": "hang"} for n in range(3)), {"cluster": "denied", "status": 403},
-              {"cluster": "sick", "status": 500, "plain": True, "message": "[+]ping ok\n[-]etcd failed: reason withheld"})
-    stage.set_up(partitions=1, changes={"clusters": forty(stage, api),
-                                        "cluster_check": {"every": "1s", "timeout": "500ms", "width": 16}})
-    worker = stage.fleet(1)[0]
-    wait_for(lambda: states(worker) == STATES, 20, "each cluster's state", 0.1, alive=[worker])
-    asked = {r[3] for r in api.requests()}
-    stage.demand(not any(n.startswith("far") for n in asked), "a virtual cluster was dialled")
-    checks = {c["name"]: c for c in json.loads(ask(stage, "doctor", "--json", "--timeout", "3s", code=None)[0])["checks"]}
-    marks = {n: next((c["mark"] for k, c in checks.items() if k.endswith(n)), None) for n in STATES}
-    wrong = {n: m for n, m in marks.items() if m != {"connected": "ok", "virtual": "skipped"}.get(STATES[n], "failed")}
-    stage.demand(not wrong, f"the doctor says {wrong}")
-    said = json.loads(ask(stage, "kube", "clusters", "--json", code=None)[0])["clusters"]
-    stage.demand({c["name"]: c["state"] for c in said} == STATES, f"kube clusters says {said}")
-    api.rules()
-    wait_for(lambda: states(worker) == {**STATES, **{n: "connected" for n in ("hang-0", "hang-1", "hang-2", "denied", "sick")}},
-             20, "what came back to be seen", 0.1, alive=[worker])
-    stage.stop_all()
