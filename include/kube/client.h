@@ -86,9 +86,9 @@ struct kube_call {
     const char *content_type;
     const char *body; /* NULL: none */
     size_t body_len;
-    const char *accept;                   /* NULL: application/json */
-    size_t answer_max;                    /* 0: KUBE_ANSWER_MAX */
-    bool plain;                           /* the answer is a text, it goes to `text` */
+    const char *accept; /* NULL: application/json */
+    size_t answer_max;  /* 0: KUBE_ANSWER_MAX */
+    bool plain; /* the answer is a text and goes to `text`; a Status to `doc` as well */
     struct ctx *ctx;                      /* bounds the call */
     void (*done)(struct kube_call *call); /* kube_start: on the loop, exactly once */
     void *arg;

@@ -167,7 +167,10 @@ static void read_json(const struct answer *answer, struct kube_call *call, bool 
 
 static void read_text(struct answer *answer, struct kube_call *call, bool good)
 {
-    if (!good) {
+    if (!good) { /* an API server refuses by a Status whatever was asked for */
+        if (json_parse(answer->body.data, answer->body.len, &call->doc, NULL) != 0) {
+            call->doc = NULL; /* a proxy's, perhaps: its words are taken as they are */
+        }
         refused(answer, call);
     }
     call->text = str_take(&answer->body);

@@ -111,6 +111,21 @@ static void kube_client__a_text_is_given_as_it_is(void **state)
     cluster_stop(c);
 }
 
+static void kube_client__a_text_refused_by_a_status_says_so(void **state)
+{
+    (void)state;
+    struct cluster *c = cluster_start("token: t");
+    struct ctx *ctx = ctx_new(NULL, now_ms() + 20000);
+    struct kube_call call = {.path = "/livez", .plain = true, .ctx = ctx};
+    cluster_on(c, "*", 403, "{\"reason\":\"Forbidden\",\"message\":\"not you\"}");
+    assert_int_equal(kube_do(c->kube, &call), -EACCES);
+    assert_has(call.err.text, "GET /livez: 403 Forbidden: not you; the cluster knows us");
+    assert_has(call.text, "\"not you\"");
+    kube_call_release(&call);
+    ctx_free(ctx);
+    cluster_stop(c);
+}
+
 static void kube_client__an_answer_longer_than_allowed_is_garbled(void **state)
 {
     (void)state;
