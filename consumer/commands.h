@@ -33,6 +33,8 @@ int trace_run(const struct command_line *line);
 int kube_get_run(const struct command_line *line);
 int kube_clusters_run(const struct command_line *line);
 int kube_status_run(const struct command_line *line);
+int kube_wake_run(const struct command_line *line);
+int kube_hibernate_run(const struct command_line *line);
 int kube_wakings_run(const struct command_line *line);
 int manual_run(const struct command_line *line);
 int wait_run(const struct command_line *line);
@@ -54,6 +56,7 @@ extern const struct flag status_flags[];
 extern const struct flag kube_get_flags[];
 extern const struct flag kube_clusters_flags[];
 extern const struct flag kube_status_flags[];
+extern const struct flag kube_wake_flags[];
 extern const struct flag wait_flags[];
 extern const struct flag tap_flags[];
 

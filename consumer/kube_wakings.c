@@ -1,4 +1,4 @@
-/* kube wakings: what the fleet's gates woke. */
+/* kube wakings: what was woken or put to sleep, by the fleet's gates or by people. */
 #include "commands.h"
 
 #include <string.h>
@@ -19,7 +19,8 @@ static void add_trouble(struct json_object *waking, struct str *out)
     for (size_t i = 0; i < n; i++) {
         struct json_object *item = json_object_array_get_idx(items, i);
         const char *end = json_text_or(item, "/end", "");
-        if (strcmp(end, "woken") != 0 && strcmp(end, "awake") != 0) {
+        if (strcmp(end, "failed") == 0 || strcmp(end, "uncertain") == 0 ||
+            strcmp(end, "not-begun") == 0) {
             str_addf(out, "  %s: ", json_text_or(item, "/ref", "?"));
             str_add_plain(out, end);
             const char *why = json_text_or(item, "/why", "");
@@ -43,7 +44,7 @@ static void print_table(const struct command_line *line, struct json_object *lis
         char at[NOW_TEXT_MAX];
         now_rfc3339(json_number_or(one, "/at_ms", 0), at);
         table_cell(table, at, "");
-        table_cell(table, json_text_or(one, "/consumer", ""), "");
+        table_cell(table, json_text_or(one, "/who", ""), "");
         table_cell(table, json_text_or(one, "/cluster", ""), "");
         table_cell(table, json_text_or(one, "/namespace", ""), "");
         table_cell(table, json_text_or(one, "/selector", ""), "");
@@ -83,7 +84,7 @@ int kube_wakings_run(const struct command_line *line)
     } else if (flag_is_set(line, "json")) {
         print_json(list);
     } else if (json_object_array_length(list) == 0) {
-        puts("no gate has woken anything");
+        puts("nothing was woken or put to sleep");
     } else {
         print_table(line, list);
     }

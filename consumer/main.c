@@ -211,10 +211,29 @@ static const struct command commands[] = {
          "answer; 77: it refuses us; 78: not configured,\nor it has none of these kinds.",
      .flags = kube_status_flags,
      .run = kube_status_run},
+    {.name = "kube wake",
+     .summary = "Wake an application that sleeps in a cluster",
+     .details =
+         "Each workload with these labels that was hibernated gets back the replicas it "
+         "had. It is said what would\nbe done; --yes does it. Ctrl-C finishes the one in "
+         "hand and begins no other. Exit code 75: stopped so;\n69: the cluster did not "
+         "answer; 77: it refuses; 78: not configured, or it cannot be told to how many.",
+     .flags = kube_wake_flags,
+     .run = kube_wake_run},
+    {.name = "kube hibernate",
+     .summary = "Put an application to sleep in a cluster",
+     .details =
+         "Each workload with these labels goes to no replicas, and remembers how many it "
+         "had. Otherwise as\n`kube wake`. An autoscaler or who owns it in Git may scale "
+         "it "
+         "up again.",
+     .flags = kube_wake_flags,
+     .run = kube_hibernate_run},
     {.name = "kube wakings",
-     .summary = "List what the fleet's gates woke",
+     .summary = "List what was woken or put to sleep",
      .details = "The last hundred, the newest first, from Redis: which application, by "
-                "which consumer, and what became\nof each of its workloads.",
+                "whom (a consumer whose gate\ndid it, or a person), and what became of "
+                "each of its workloads.",
      .run = kube_wakings_run},
     {.name = "console",
      .summary = "Serve a page that shows the fleet live, and its API",

@@ -1,5 +1,6 @@
 /* Wake what was hibernated: each sleeping workload gets back the replicas that its
- * annotation remembers, which becomes "0", one after the other.
+ * annotation remembers, which becomes "0", one after the other. Or put to sleep what
+ * runs: the annotation remembers how many there are, and there are none.
  *
  * A merge patch changes these two and nothing else: other annotations stay. It carries
  * the object's resourceVersion, so a change that somebody else made in between is never
@@ -29,8 +30,8 @@ enum {
 
 enum waking_end {
     WAKING_NOT_BEGUN, /* the ctx ended before its turn */
-    WAKING_WOKEN,
-    WAKING_AWAKE, /* somebody else woke it, or it is gone */
+    WAKING_WOKEN,     /* or put to sleep */
+    WAKING_AWAKE,     /* nothing to do: somebody else did it, or it is gone */
     WAKING_FAILED,
     WAKING_UNCERTAIN, /* a patch was sent, its answer was lost, and no look was possible
                        */
@@ -39,6 +40,7 @@ enum waking_end {
 
 struct waking {
     const struct workload *workload; /* set by the caller, borrowed */
+    bool sleep;                      /* likewise: put it to sleep instead */
     enum waking_end end;
     int tries;
     int64_t replicas; /* of one that was woken */
@@ -53,6 +55,7 @@ struct waking {
 int waking_run(struct kube *kube, struct ctx *ctx, struct waking *items, size_t n)
     __attribute__((warn_unused_result));
 
-const char *waking_end_word(enum waking_end end); /* "woken" */
+const char *waking_end_word(enum waking_end end);   /* "woken" */
+const char *waking_word(const struct waking *item); /* likewise, or "hibernated" */
 
 #endif

@@ -9,14 +9,14 @@
 #include "base/now.h"
 #include "kube/discovery.h"
 
-/* One object while it is woken. */
+/* One object while it is woken, or put to sleep. */
 struct rousing {
     struct kube *kube;
     struct ctx *ctx; /* its own: it outlives the caller's */
     struct waking *item;
     char *path;
     char *version;
-    int64_t remembered;
+    int64_t count; /* of replicas: what it remembers, or what it has now */
 };
 
 static int find_path(struct rousing *r)
@@ -38,10 +38,11 @@ static void write_patch(const struct rousing *r, struct str *body)
 {
     str_add(body, "{\"metadata\":{\"resourceVersion\":\"");
     str_add_json(body, r->version, strlen(r->version));
+    bool sleep = r->item->sleep;
     str_addf(body,
              "\",\"annotations\":{\"" HIBERNATION_ANNOTATION
-             "\":\"0\"}},\"spec\":{\"replicas\":%lld}}",
-             (long long)r->remembered);
+             "\":\"%lld\"}},\"spec\":{\"replicas\":%lld}}",
+             (long long)(sleep ? r->count : 0), (long long)(sleep ? 0 : r->count));
 }
 
 /* Returns as the call. */
@@ -64,24 +65,34 @@ static int patch(struct rousing *r)
     return rc;
 }
 
-/* Look at it again, after a patch that ended with `after`. Returns 0 when it still
- * sleeps, 1 when it does not or is gone (its end is set), or as the call. */
+static int64_t count_of(const struct waking *item, const struct hibernation_look *look)
+{
+    return item->sleep ? look->replicas : look->remembered;
+}
+
+/* Is it as the patch said, whose answer was lost? */
+static bool is_ours(const struct rousing *r, const struct hibernation_look *look)
+{
+    return r->item->sleep ? look->part == PART_ASLEEP && look->remembered == r->count
+                          : look->replicas == r->count;
+}
+
+/* Look at it again, after a patch that ended with `after`. Returns 0 when there still is
+ * something to do, 1 when there is not or it is gone (its end is set), or as the call. */
 static int look_again(struct rousing *r, int after)
 {
     struct hibernation_look look;
-    int64_t wanted = r->remembered;
     struct kube_call call = {.path = r->path, .ctx = r->ctx};
     int rc = kube_do(r->kube, &call);
     if (rc == 0) {
         hibernation_look(r->item->workload->ref.kind, call.doc, &look);
         free(r->version);
         r->version = mem_strdup(json_text_or(call.doc, "/metadata/resourceVersion", ""));
-        r->remembered = look.remembered;
-        rc = look.part == PART_ASLEEP ? 0 : 1;
-        /* an answer was lost, and what was asked for is so */
-        bool ours = after != -EAGAIN && look.replicas == wanted;
+        bool ours = after != -EAGAIN && is_ours(r, &look);
         r->item->end = ours ? WAKING_WOKEN : WAKING_AWAKE;
         r->item->replicas = look.replicas;
+        r->count = count_of(r->item, &look);
+        rc = look.part == (r->item->sleep ? PART_RUNNING : PART_ASLEEP) ? 0 : 1;
     } else if (rc == -ENOENT) {
         r->item->end = WAKING_AWAKE;
         rc = 1;
@@ -120,7 +131,7 @@ static int rouse(struct rousing *r)
     int rc = find_path(r);
     bool lost = false; /* the last patch, and nobody has looked since */
     while (rc == 0) {
-        if (r->remembered <= 0 || r->version[0] == '\0') {
+        if (r->count <= 0 || r->version[0] == '\0') {
             rc = err_set(&item->err, -EINVAL,
                          "%s %s/%s: the annotation " HIBERNATION_ANNOTATION
                          " is no number of replicas; scale it by hand",
@@ -132,7 +143,7 @@ static int rouse(struct rousing *r)
         lost = is_lost(rc);
         if (rc == 0) {
             item->end = WAKING_WOKEN;
-            item->replicas = r->remembered;
+            item->replicas = item->sleep ? 0 : r->count;
             return 0;
         }
         if (rc == -ENOENT) {
@@ -157,7 +168,7 @@ static int wake(struct kube *kube, struct waking *item)
                         .ctx = ctx_new(NULL, now_ms() + WAKING_ITEM_MS),
                         .item = item,
                         .version = mem_strdup(item->workload->version),
-                        .remembered = item->workload->look.remembered};
+                        .count = count_of(item, &item->workload->look)};
     int rc = rouse(&r);
     ctx_free(r.ctx);
     free(r.path);
@@ -188,4 +199,15 @@ const char *waking_end_word(enum waking_end end)
     static const char *const words[] = {"not-begun", "woken", "awake", "failed",
                                         "uncertain"};
     return words[end];
+}
+
+const char *waking_word(const struct waking *item)
+{
+    if (item->sleep && item->end == WAKING_WOKEN) {
+        return "hibernated";
+    }
+    if (item->sleep && item->end == WAKING_AWAKE) {
+        return "asleep";
+    }
+    return waking_end_word(item->end);
 }

@@ -282,6 +282,8 @@ expect 64 'is not group/version/Kind' sluice kube status -c clusters.yaml -l app
 expect 78 'name one: east, far' sluice kube status -c clusters.yaml -l app=a
 expect 78 'it is virtual' sluice kube status -c clusters.yaml -l app=a --cluster far
 expect 69 'unknown: only 0 of ' sluice kube status -c clusters.yaml -l app=a --cluster east -n shop
+expect 69 'Connection refused' sluice kube wake -c clusters.yaml -l app=a --cluster east -n shop --yes
+expect 64 'which application?' sluice kube hibernate -c clusters.yaml --cluster east --yes
 expect 69 'Redis does not answer' sluice kube wakings -c clusters.yaml --set redis.url=redis://127.0.0.1:1
 expect 69 'SL-N01' sluice doctor -c clusters.yaml --timeout 300ms --set 'kafka.brokers=[127.0.0.1:1]' \
     --set redis.url=redis://127.0.0.1:1

@@ -406,6 +406,30 @@ static void waking__looks_when_an_answer_is_lost(void **state)
     stage_close(&s);
 }
 
+static void waking__puts_to_sleep_and_remembers(void **state)
+{
+    (void)state;
+    struct stage s;
+    struct waking items[OBJECTS_MAX] = {{.sleep = true}, {.sleep = true}};
+    stage_open(&s);
+    add("api", 3, "");
+    add("web", 2, "0");
+    read_all(&s);
+    items[0].workload = &s.read.items[0];
+    items[1].workload = &s.read.items[1];
+    cluster.conflicts = 1;
+    assert_int_equal(waking_run(s.kube, s.ctx, items, 2), 0);
+    assert_string_equal(waking_word(&items[0]), "hibernated");
+    assert_int_equal(items[0].tries, 2);
+    assert_int_equal(cluster.objects[0].replicas, 0);
+    assert_string_equal(cluster.objects[0].remembered, "3");
+    assert_string_equal(cluster.objects[1].remembered, "2");
+    assert_string_equal(cluster.objects[1].other, "kept");
+    read_all(&s);
+    assert_int_equal(s.read.judged.state, HIBERNATION_ASLEEP);
+    stage_close(&s);
+}
+
 static void waking__says_that_it_does_not_know(void **state)
 {
     (void)state;
