@@ -132,7 +132,7 @@ static const struct command commands[] = {
      .flags = doctor_flags,
      .run = doctor_run},
     {.name = "status",
-     .summary = "Show the fleet: consumers, targets, lag, and what is wrong",
+     .summary = "Show the fleet: consumers, targets, clusters, lag, what is wrong",
      .details =
          "Read from the consumers' heartbeats in Redis; from Kafka alone when Redis is "
          "gone. What is not\nknown is shown as -, never as 0. --json: one object, schema "
