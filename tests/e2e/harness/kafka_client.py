@@ -6,11 +6,11 @@ cluster. One broker: whoever is asked is leader and coordinator of everything.
 import socket
 import struct
 
-from .proc import Failure
+from .proc import Failure, wait_for
 
 LIST_OFFSETS, METADATA, OFFSET_COMMIT, OFFSET_FETCH, FIND_COORDINATOR, DESCRIBE_GROUPS = 2, 3, 8, 9, 10, 15
 CREATE_TOPICS, DELETE_TOPICS, DELETE_RECORDS, CREATE_PARTITIONS = 19, 20, 21, 37
-CREATE_ACLS, DELETE_ACLS = 30, 31
+DESCRIBE_ACLS, CREATE_ACLS, DELETE_ACLS = 29, 30, 31
 RESOURCES, PATTERNS = {"topic": 2, "group": 3, "cluster": 4}, {"literal": 3, "prefixed": 4}
 OPERATIONS, ALLOW = {"read": 3, "write": 4, "create": 5, "describe": 8, "idempotent_write": 12}, 3
 NO_ERROR, TOPIC_ALREADY_EXISTS, NOT_LEADER, UNKNOWN_TOPIC = 0, 36, 6, 3
@@ -128,6 +128,16 @@ class KafkaClient:
         for error, why in r.array(lambda: (r.take("h"), r.text())):
             if error != NO_ERROR:
                 raise Failure(f"ACL not made: error {error} {why}")
+        for rule in rules:  # the controller said yes, the broker learns of it later
+            wait_for(lambda: self._has_acl(rule, principal), 10, f"the broker to know of {rule}")
+
+    def _has_acl(self, rule, principal):
+        r = self._ask(DESCRIBE_ACLS, 1, self._acl(rule, principal))
+        r.take("i")
+        error, why = r.take("h"), r.text()
+        if error != NO_ERROR:
+            raise Failure(f"ACLs not told: error {error} {why}")
+        return r.take("i") > 0
 
     def disallow(self, principal, rules):
         """Exactly these."""
