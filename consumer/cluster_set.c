@@ -98,10 +98,7 @@ static struct kube *open_kube(struct cluster_set *set, const struct config_clust
                                          .in_cluster = is->in_cluster,
                                          .rate_per_s = is->rate_per_s,
                                          .burst = is->burst,
-                                         .concurrency =
-                                             is->concurrency < CLUSTER_SET_CALLS
-                                                 ? is->concurrency
-                                                 : CLUSTER_SET_CALLS};
+                                         .concurrency = is->concurrency};
     if (set->http == NULL) {
         err_set(err, -EIO, "cluster %s: there is no loop to call it from", is->name);
         return NULL;

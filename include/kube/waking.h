@@ -25,7 +25,8 @@
 
 enum {
     WAKING_TRIES_MAX = 3,
-    WAKING_ITEM_MS = 5 * 1000, /* an object with all its tries */
+    WAKING_ITEM_MS = 5 * 1000,           /* an object with all its tries */
+    WAKING_ANSWER_MAX = 2 * 1024 * 1024, /* an object: etcd takes 1.5 MiB */
 };
 
 enum waking_end {

@@ -56,6 +56,7 @@ static int patch(struct rousing *r)
                              .content_type = "application/merge-patch+json",
                              .body = body.data,
                              .body_len = body.len,
+                             .answer_max = WAKING_ANSWER_MAX,
                              .ctx = r->ctx};
     int rc = kube_do(r->kube, &call);
     r->item->rc = rc;
@@ -82,7 +83,9 @@ static bool is_ours(const struct rousing *r, const struct hibernation_look *look
 static int look_again(struct rousing *r, int after)
 {
     struct hibernation_look look;
-    struct kube_call call = {.path = r->path, .ctx = r->ctx};
+    struct kube_call call = {.path = r->path,
+                             .answer_max = WAKING_ANSWER_MAX,
+                             .ctx = r->ctx};
     int rc = kube_do(r->kube, &call);
     if (rc == 0) {
         hibernation_look(r->item->workload->ref.kind, call.doc, &look);

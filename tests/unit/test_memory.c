@@ -32,6 +32,22 @@ static void memory__counts_how_a_run_is_followed(void **state)
     assert_int_equal(more, PARTITIONS * BATCH * KIND_FOLLOW_MAX);
 }
 
+static void memory__counts_as_many_clusters_as_are_asked_at_a_time(void **state)
+{
+    (void)state;
+    uint64_t none = bound_of(TARGET);
+    uint64_t one = bound_of(TARGET "clusters: {a: {in_cluster: true}}\n");
+    uint64_t two =
+        bound_of(TARGET "clusters: {a: {in_cluster: true}, b: {in_cluster: true}}\n");
+    uint64_t narrow =
+        bound_of(TARGET "clusters: {a: {in_cluster: true}, b: {in_cluster: true}}\n"
+                        "cluster_check: {width: 1}\n");
+    assert_true(one > none);
+    assert_true(two > one);
+    assert_true(two - one < one - none);
+    assert_int_equal(narrow, one);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
