@@ -22,6 +22,16 @@ static int say(const struct answer *answer, struct kube_call *call, int rc,
     return call->rc;
 }
 
+static const char repeated[] = "(it repeats our credential)";
+
+/* Is what we sent to prove who we are in it? */
+static bool repeats(const struct answer *answer, const char *text)
+{
+    const char *secret = answer->secret[0] != '\0' ? strchr(answer->secret, ' ') : NULL;
+    return secret != NULL && strlen(secret + 1) >= SECRET_MIN &&
+           strstr(text, secret + 1) != NULL;
+}
+
 /* What others wrote, fit to be shown: short, printable, on one line, without what we
  * sent to prove who we are. */
 static void clean(const struct answer *answer, const char *text, char out[MESSAGE_MAX])
@@ -32,10 +42,7 @@ static void clean(const struct answer *answer, const char *text, char out[MESSAG
     for (char *c = line; *c != '\0'; c++) {
         *c = *c == '\n' || *c == '\t' || *c == '\r' ? ' ' : *c;
     }
-    const char *secret = answer->secret[0] != '\0' ? strchr(answer->secret, ' ') : NULL;
-    bool leaks = secret != NULL && strlen(secret + 1) >= SECRET_MIN &&
-                 strstr(text, secret + 1) != NULL;
-    str_add_plain(&plain, leaks ? "(it repeats our credential)" : line);
+    str_add_plain(&plain, repeats(answer, text) ? repeated : line);
     while (plain.len > 0 && plain.data[plain.len - 1] == ' ') {
         plain.data[--plain.len] = '\0';
     }
@@ -165,15 +172,19 @@ static void read_json(const struct answer *answer, struct kube_call *call, bool 
     }
 }
 
+/* A text is shown by who asked for it. In a document ours may be spelled otherwise, so
+ * its message is looked at too. */
 static void read_text(struct answer *answer, struct kube_call *call, bool good)
 {
+    bool leaks = repeats(answer, answer->body.data);
     if (!good) { /* an API server refuses by a Status whatever was asked for */
         if (json_parse(answer->body.data, answer->body.len, &call->doc, NULL) != 0) {
             call->doc = NULL; /* a proxy's, perhaps: its words are taken as they are */
         }
         refused(answer, call);
+        leaks = leaks || repeats(answer, json_text_or(call->doc, "/message", ""));
     }
-    call->text = str_take(&answer->body);
+    call->text = leaks ? mem_strdup(repeated) : str_take(&answer->body);
 }
 
 void answer_read(struct answer *answer, struct kube_call *call)

@@ -126,6 +126,27 @@ static void kube_client__a_text_refused_by_a_status_says_so(void **state)
     cluster_stop(c);
 }
 
+/* Who shows the text does not know what must not be shown. */
+static void kube_client__a_text_does_not_repeat_our_credential(void **state)
+{
+    (void)state;
+    static const char *const bodies[] = {"[-]auth failed: Bearer s3c/ret",
+                                         "{\"message\":\"no: s3c\\/ret\"}"};
+    struct cluster *c = cluster_start("token: s3c/ret");
+    struct ctx *ctx = ctx_new(NULL, now_ms() + 20000);
+    for (size_t i = 0; i < 2; i++) {
+        struct kube_call call = {.path = "/livez", .plain = true, .ctx = ctx};
+        c->act_count = 0;
+        cluster_on(c, "*", 401, bodies[i]);
+        assert_int_equal(kube_do(c->kube, &call), -EACCES);
+        assert_string_equal(call.text, "(it repeats our credential)");
+        assert_null(strstr(call.err.text, "ret"));
+        kube_call_release(&call);
+    }
+    ctx_free(ctx);
+    cluster_stop(c);
+}
+
 static void kube_client__an_answer_longer_than_allowed_is_garbled(void **state)
 {
     (void)state;
