@@ -15,7 +15,7 @@
 #include "kube/discovery_ask.h"
 #include "sync/cond.h"
 
-enum { KINDS_MAX = 2048, LIST_BYTES_MAX = 4 * 1024 * 1024 };
+enum { KINDS_MAX = 8192, LIST_BYTES_MAX = 4 * 1024 * 1024 };
 
 struct kind {
     char *name;
@@ -108,13 +108,14 @@ static const struct kind *find_kind(const struct discovery_list *list, const cha
     return NULL;
 }
 
-/* Parts of objects ("deployments/scale") stand in the list too, under kinds of theirs. */
+/* Parts of objects ("deployments/scale") stand in the list too, under kinds of theirs.
+ * Of two that share a kind the first is found. */
 static void take_kind(struct discovery_list *list, struct json_object *resource)
 {
     const char *plural = json_text_or(resource, "/name", "");
     const char *name = json_text_or(resource, "/kind", "");
     struct json_object *scope = json_at(resource, "/namespaced");
-    if (!plural_is_good(plural) || name[0] == '\0' || find_kind(list, name) != NULL) {
+    if (!plural_is_good(plural) || name[0] == '\0') {
         return;
     }
     struct kind *kind = &list->kinds[list->kind_count++];
@@ -148,11 +149,12 @@ static int no_kind(const struct discovery_list *list, const char *kind, struct e
                        "the version right?",
                        cluster, list->api);
     }
-    const char *names[KINDS_MAX];
+    const char **names = mem_array(list->kind_count + 1, sizeof names[0]);
     for (size_t i = 0; i < list->kind_count; i++) {
         names[i] = list->kinds[i].name;
     }
     const char *near = text_nearest(kind, names, list->kind_count);
+    free(names);
     return err_set(err, -ENOENT, "cluster %.64s has no kind %.120s in %.120s%s%.80s%s",
                    cluster, kind, list->api, near != NULL ? " (did you mean " : "",
                    near != NULL ? near : "", near != NULL ? "?)" : "");
@@ -232,8 +234,14 @@ static void ask_cluster(struct discovery_list *list)
 
 /* --- asking --- */
 
-/* The list of an API; a new one is unknown. When there are too many, an absent one makes
- * room: anybody may have asked for what is nowhere. NULL: none can. */
+static bool is_empty(const struct discovery_list *list)
+{
+    return list->state == LIST_ABSENT || list->state == LIST_UNKNOWN;
+}
+
+/* The list of an API; a new one is unknown. When there are too many, one that says
+ * nothing makes room, absent or not to be had: anybody may have asked for it. NULL: none
+ * can. */
 static struct discovery_list *get_list_locked(struct discovery *d, const char *api)
 {
     struct discovery_list *list = NULL;
@@ -241,7 +249,7 @@ static struct discovery_list *get_list_locked(struct discovery *d, const char *a
         if (strcmp(d->lists[i]->api, api) == 0) {
             return d->lists[i];
         }
-        list = d->lists[i]->state == LIST_ABSENT ? d->lists[i] : list;
+        list = is_empty(d->lists[i]) ? d->lists[i] : list;
     }
     if (d->count < DISCOVERY_LISTS_MAX) {
         list = mem_zalloc(sizeof *list);

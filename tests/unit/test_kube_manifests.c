@@ -520,6 +520,41 @@ static void kube_discovery__a_failure_is_not_remembered(void **state)
     cluster_stop(c);
 }
 
+/* What was asked for in vain takes no place for good. */
+static void kube_discovery__failures_make_room(void **state)
+{
+    (void)state;
+    struct cluster *c = cluster_start("token: t");
+    struct err err = ERR_INIT;
+    cluster_on(c, THINGS " *", 200, THING_LIST);
+    cluster_on(c, "*", 403, "{}");
+    for (int i = 0; i <= DISCOVERY_LISTS_MAX; i++) {
+        char api[64];
+        snprintf(api, sizeof api, "g%d.io/v1", i);
+        assert_int_equal(find(c, api, "Thing", &err), -EACCES);
+    }
+    assert_int_equal(find(c, "example.com/v1", "Thing", &err), 0);
+    cluster_stop(c);
+}
+
+static void kube_discovery__a_long_list_is_read_whole(void **state)
+{
+    (void)state;
+    struct cluster *c = cluster_start("token: t");
+    struct err err = ERR_INIT;
+    struct str list;
+    str_init(&list);
+    for (int i = 0; i < 5000; i++) {
+        str_addf(&list, "%s{\"name\":\"t%ds\",\"kind\":\"T%d\",\"namespaced\":true}",
+                 i > 0 ? "," : "{\"resources\":[", i, i);
+    }
+    str_add(&list, "]}");
+    cluster_on(c, THINGS " *", 200, list.data);
+    assert_int_equal(find(c, "example.com/v1", "T4999", &err), 0);
+    cluster_stop(c);
+    str_release(&list);
+}
+
 /* A look-up that hangs: who waits leaves at its deadline, known kinds are answered, and
  * closing ends the request itself. */
 static void kube_discovery__a_look_up_that_hangs_holds_nobody(void **state)
