@@ -42,6 +42,12 @@ enum {
 int json_parse(const char *bytes, size_t len, struct json_object **doc, struct err *err)
     __attribute__((warn_unused_result));
 
+/* The same for documents that are known to be made of many small values: the tree may
+ * take memory_max bytes, about, whatever the text's length. */
+int json_parse_within(const char *bytes, size_t len, size_t memory_max,
+                      struct json_object **doc, struct err *err)
+    __attribute__((warn_unused_result));
+
 void json_free(struct json_object *doc); /* NULL allowed */
 
 /* Append the document, compact, slashes not escaped. */

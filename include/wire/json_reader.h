@@ -9,8 +9,10 @@
 
 struct json_object;
 
-/* Returns 0 with a tree owned by the caller, or -EBADMSG with a sentence. */
-int json_reader_read(const char *bytes, size_t len, struct json_object **doc,
-                     struct err *err) __attribute__((warn_unused_result));
+/* memory_max  bytes the tree may take, about.
+ * Returns 0 with a tree owned by the caller, or -EBADMSG with a sentence. */
+int json_reader_read(const char *bytes, size_t len, size_t memory_max,
+                     struct json_object **doc, struct err *err)
+    __attribute__((warn_unused_result));
 
 #endif

@@ -10,6 +10,10 @@
 enum {
     MESSAGE_MAX = 320,
     SECRET_MIN = 6, /* shorter ones are in every text */
+    /* managedFields are a tree of empty objects: a list of Deployments takes about 36
+     * times its text, when server-side apply and two controllers wrote them */
+    TREE_FACTOR = 64,
+    TREE_MAX = 96 * 1024 * 1024,
 };
 
 /* "cluster prod: GET /api/v1/nodes: " and what there is to say. */
@@ -156,12 +160,22 @@ static void garbled(const struct answer *answer, struct kube_call *call, const c
     (void)say(answer, call, -EPROTO, what);
 }
 
+/* What the tree of an answer may take: more than of others, up to a bound. */
+static size_t tree_max(size_t len)
+{
+    size_t dense = TREE_FACTOR * len < TREE_MAX ? TREE_FACTOR * len : TREE_MAX;
+    size_t common = JSON_MEMORY_FACTOR * len;
+    return JSON_MEMORY_BASE + (dense > common ? dense : common);
+}
+
 static void read_json(const struct answer *answer, struct kube_call *call, bool good)
 {
     struct err why = ERR_INIT;
     char type[MESSAGE_MAX];
     char what[MESSAGE_MAX + ERR_TEXT_MAX];
-    int rc = json_parse(answer->body.data, answer->body.len, &call->doc, &why);
+    const struct str *body = &answer->body;
+    int rc =
+        json_parse_within(body->data, body->len, tree_max(body->len), &call->doc, &why);
     if (!good) {
         refused(answer, call);
     } else if (rc != 0) {

@@ -529,11 +529,14 @@ static int read_document(struct parser *ps)
     return ps->p == ps->end ? 0 : fault(ps, "trailing bytes after the document");
 }
 
-int json_reader_read(const char *bytes, size_t len, struct json_object **doc,
-                     struct err *err)
+int json_reader_read(const char *bytes, size_t len, size_t memory_max,
+                     struct json_object **doc, struct err *err)
 {
-    struct parser ps = {.start = bytes, .p = bytes, .end = bytes + len, .err = err};
-    ps.cost_max = JSON_MEMORY_BASE + JSON_MEMORY_FACTOR * len;
+    struct parser ps = {.start = bytes,
+                        .p = bytes,
+                        .end = bytes + len,
+                        .cost_max = memory_max,
+                        .err = err};
     str_init(&ps.name);
     str_init(&ps.text);
     int rc = read_document(&ps);

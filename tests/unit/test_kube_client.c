@@ -126,6 +126,37 @@ static void kube_client__a_text_refused_by_a_status_says_so(void **state)
     cluster_stop(c);
 }
 
+/* Each of 100 Deployments as it is in a cluster: who manages which field is a tree of
+ * empty objects, half of the text. */
+static void kube_client__a_list_with_managed_fields_is_read(void **state)
+{
+    (void)state;
+    static const char *const fields[] =
+        {"progressDeadlineSeconds", "replicas",  "selector", "terminationMessagePath",
+         "imagePullPolicy",         "dnsPolicy", "type",     "env"};
+    struct cluster *c = cluster_start("token: s3cret");
+    struct kube_call call;
+    struct str list;
+    str_init(&list);
+    for (int i = 0; i < 100; i++) {
+        str_add(&list, i > 0 ? "," : "{\"items\":[");
+        str_addf(&list, "{\"spec\":{\"text\":\"%01200d\"},\"metadata\":{", i);
+        for (int k = 0; k < 80; k++) {
+            str_addf(&list, "%s\"f:%d:%s\":{}", k > 0 ? "," : "\"managedFields\":[{", k,
+                     fields[k % 8]);
+        }
+        str_add(&list, "}]}}");
+    }
+    str_add(&list, "]}");
+    cluster_on(c, "*", 200, list.data);
+    assert_int_equal(cluster_get(c, "/x", &call), 0);
+    assert_string_equal(call.err.text, "");
+    assert_int_equal(json_object_array_length(json_at(call.doc, "/items")), 100);
+    kube_call_release(&call);
+    cluster_stop(c);
+    str_release(&list);
+}
+
 /* Who shows the text does not know what must not be shown. */
 static void kube_client__a_text_does_not_repeat_our_credential(void **state)
 {
