@@ -5,7 +5,7 @@ import ssl
 import urllib.error
 import urllib.request
 
-from harness.kube import KubeApi
+from harness.kube import SLEEP, KubeApi
 from harness.kube_api import TOKEN
 from harness.kube_store import workload
 from harness.machinery import Machinery
@@ -76,6 +76,28 @@ def asleep_or_not(stage):
         found[app] = json.loads(said)["state"]
     wanted = {"a": "hibernated", "half": "partially-hibernated", "d": "awake", "e": "scaled-to-zero", "nobody": "none"}
     stage.demand(found == wanted, f"{found}, not {wanted}")
+
+
+@scenario(brokers=("none",), timeout_s=120, long=True)
+def asleep_and_awake_by_hand(stage):
+    """kube hibernate and kube wake: said first, done with --yes, as many replicas as before, and nothing else is touched."""
+    cluster = machinery(stage)
+    for n in range(3):
+        cluster.apply(workload(f"a-{n}", "prod", replicas=n + 1, instance="a", api=cluster.api, kind=cluster.kind))
+
+    def order(*words, code=0):
+        kube.run(stage, {"prod": {"kubeconfig": cluster.kubeconfig}}, *words, "-n", "prod", "-l",
+                 "app.kubernetes.io/instance=a", code=code)
+        objects = [cluster.object(cluster.path(f"a-{n}")) for n in range(3)]
+        return [(o["spec"]["replicas"], o["metadata"]["annotations"].get(SLEEP), o["metadata"]["annotations"]["team"])
+                for o in objects]
+    awake = [(n + 1, None, "payments") for n in range(3)]
+    asleep = [(0, str(n + 1), "payments") for n in range(3)]
+    again = [(n + 1, "0", "payments") for n in range(3)]
+    for words, wanted in ((("hibernate",), awake), (("hibernate", "--yes"), asleep), (("hibernate", "--yes"), asleep),
+                          (("wake",), asleep), (("wake", "--yes"), again), (("wake", "--yes"), again)):
+        found = order(*words)
+        stage.demand(found == wanted, f"kube {' '.join(words)} left {found}, not {wanted}")
 
 
 ROLLOUTS = "/apis/argoproj.io/v1alpha1/namespaces/prod/rollouts"
