@@ -30,25 +30,6 @@ static void say_body(const char *text, int status, char *why, size_t why_len)
     str_release(&clean);
 }
 
-/* What the Status in a refusal says, else the client's sentence. */
-static void say_refusal(const struct kube_call *call, char *why, size_t why_len)
-{
-    struct json_object *doc = NULL;
-    const char *text = call->text != NULL ? call->text : "";
-    bool parsed = json_parse(text, strlen(text), &doc, NULL) == 0;
-    const char *message = parsed ? json_text_or(doc, "/message", NULL) : NULL;
-    if (message != NULL) {
-        struct str clean;
-        str_init(&clean);
-        str_add_plain(&clean, message);
-        snprintf(why, why_len, "answered %d: %.200s", call->status, clean.data);
-        str_release(&clean);
-    } else {
-        snprintf(why, why_len, "%s", call->err.text);
-    }
-    json_free(doc);
-}
-
 static enum cluster_state of_status(const struct kube_call *call, char *why,
                                     size_t why_len)
 {
@@ -57,7 +38,7 @@ static enum cluster_state of_status(const struct kube_call *call, char *why,
         return CLUSTER_CONNECTED;
     }
     if (call->status == 401 || call->status == 403) {
-        say_refusal(call, why, why_len);
+        snprintf(why, why_len, "%s", call->err.text);
         return call->status == 401 ? CLUSTER_UNAUTHORIZED : CLUSTER_FORBIDDEN;
     }
     say_body(call->text, call->status, why, why_len);

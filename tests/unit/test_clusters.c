@@ -28,8 +28,6 @@ static const struct {
     {200, NULL, KUBE_GARBLED, "cut", CLUSTER_UNHEALTHY, "answered 200"},
     {401, "no", KUBE_ANSWERED, "wrong token", CLUSTER_UNAUTHORIZED, "wrong token"},
     {403, "no", KUBE_ANSWERED, "not allowed", CLUSTER_FORBIDDEN, "not allowed"},
-    {403, "{\"kind\":\"Status\",\"message\":\"User a cannot get /livez\"}", KUBE_ANSWERED,
-     "x", CLUSTER_FORBIDDEN, "answered 403: User a cannot get /livez"},
     {500, "[+]ping ok\n[-]etcd failed: reason withheld\nlivez check failed",
      KUBE_ANSWERED, "", CLUSTER_UNHEALTHY, "answered 500 \"[-]etcd failed: reason"},
     {302, "", KUBE_ANSWERED, "", CLUSTER_UNHEALTHY, "answered 302"},
