@@ -5,6 +5,11 @@
  * the thread `ender` ends it, so that a lane is never called from within its own call.
  * The last one off cuts the question off: it finds nobody, and is thrown away.
  *
+ * A cluster that did not answer a look is quiet: what is asked about it is answered at
+ * once, and so is what waits for its turn, so that lanes stand still for it once and not
+ * at every batch. Meanwhile one look goes on that nobody waits for, a probe; the first
+ * answer ends the quiet. Probes take what threads others leave, and not all of these.
+ *
  * `mu` is a leaf, except that a ctx may be cancelled under it. Answers are given with no
  * lock held. */
 #include "keeper.h"
@@ -18,31 +23,11 @@
 #include "base/mem.h"
 #include "base/now.h"
 #include "keeper_answer.h"
+#include "keeper_question.h"
+#include "quiet.h"
 #include "sync/cond.h"
 
 enum ask_state { ASK_HANGS = 1, ASK_RECALLED, ASK_ENDS };
-enum question_state { QUESTION_WAITS, QUESTION_RUNS, QUESTION_KNOWN };
-
-struct question {
-    /* read-only: what is asked */
-    char *cluster;
-    char *ns;
-    char *selector;
-    char **kinds;
-    size_t kind_count;
-    bool wake;
-    struct ctx *ctx;
-    /* guarded by mu */
-    enum question_state state;
-    bool dropped; /* nobody waits: cut off */
-    struct gate_ask *asks;
-    enum finding finding;
-    int64_t known_ms;
-    struct question *next;
-    /* owned by its thread, then read-only */
-    char detail[GATE_DETAIL_MAX];
-};
-
 struct keeper {
     struct gate gate; /* read-only, as are the next ones */
     struct cluster_set *set;
@@ -60,6 +45,9 @@ struct keeper {
     /* guarded by mu */
     struct question *questions; /* oldest first */
     struct gate_ask *recalled;
+    struct quiet *quiet;
+    struct question *busy[KEEPER_THREADS]; /* in no order */
+    int busy_count;
     bool started; /* the threads, with the first question */
     bool stopping;
 };
@@ -92,48 +80,6 @@ static void answer_all(struct keeper *k, struct gate_ask *asks, enum finding fin
 
 /* --- questions --- */
 
-static struct question *question_new(struct keeper *k, const struct config_gate *gate,
-                                     const char *ns, const char *selector)
-{
-    struct question *q = mem_zalloc(sizeof *q);
-    q->cluster = mem_strdup(gate->cluster);
-    q->ns = mem_strdup(ns);
-    q->selector = mem_strdup(selector);
-    q->kinds = mem_array(gate->kind_count + 1, sizeof q->kinds[0]);
-    for (size_t i = 0; i < gate->kind_count; i++) {
-        q->kinds[q->kind_count++] = mem_strdup(gate->kinds[i]);
-    }
-    q->wake = gate->policy == CONFIG_GATE_WAKE;
-    q->ctx = ctx_new(k->running, NOW_FOREVER);
-    return q;
-}
-
-static void question_free(struct question *q)
-{
-    ctx_free(q->ctx);
-    free(q->cluster);
-    free(q->ns);
-    free(q->selector);
-    for (size_t i = 0; i < q->kind_count; i++) {
-        free(q->kinds[i]);
-    }
-    free(q->kinds);
-    free(q);
-}
-
-static bool is_asked(const struct question *q, const struct config_gate *gate,
-                     const char *ns, const char *selector)
-{
-    bool same = q->wake == (gate->policy == CONFIG_GATE_WAKE) &&
-                q->kind_count == gate->kind_count && strcmp(q->ns, ns) == 0 &&
-                strcmp(q->selector, selector) == 0 &&
-                strcmp(q->cluster, gate->cluster) == 0;
-    for (size_t i = 0; same && i < q->kind_count; i++) {
-        same = strcmp(q->kinds[i], gate->kinds[i]) == 0;
-    }
-    return same;
-}
-
 /* Throw away what is known and old. */
 static void forget_locked(struct keeper *k, int64_t now)
 {
@@ -154,7 +100,7 @@ static struct question *find_locked(struct keeper *k, const struct config_gate *
                                     const char *ns, const char *selector)
 {
     for (struct question *q = k->questions; q != NULL; q = q->next) {
-        if (!q->dropped && is_asked(q, gate, ns, selector)) {
+        if (!q->dropped && question_is(q, gate, ns, selector)) {
             return q;
         }
     }
@@ -173,6 +119,28 @@ static struct question *add_locked(struct keeper *k, struct question *q)
     return q;
 }
 
+/* Is it no use to wait for this cluster? Then one look at least goes on. */
+static bool is_quiet_locked(struct keeper *k, const struct config_gate *gate,
+                            const char *ns, const char *selector,
+                            char why[GATE_DETAIL_MAX])
+{
+    const struct quiet *quiet = quiet_find(k->quiet, gate->cluster);
+    if (quiet == NULL) {
+        return false;
+    }
+    memcpy(why, quiet->why, GATE_DETAIL_MAX);
+    for (const struct question *q = k->questions; q != NULL; q = q->next) {
+        if (q->state != QUESTION_KNOWN && strcmp(q->cluster, gate->cluster) == 0) {
+            return true;
+        }
+    }
+    struct question *q = question_new(k->running, gate, ns, selector);
+    q->wake = false;
+    q->probe = true;
+    add_locked(k, q);
+    return true;
+}
+
 /* Hang it on its question. Returns whether the answer is known already. */
 static bool hang(struct keeper *k, struct gate_ask *ask, const char *ns,
                  const char *selector, enum finding *finding,
@@ -186,13 +154,19 @@ static bool hang(struct keeper *k, struct gate_ask *ask, const char *ns,
         return true;
     }
     forget_locked(k, now_ms());
+    if (is_quiet_locked(k, gate, ns, selector, detail)) {
+        MUST(pthread_mutex_unlock(&k->mu));
+        *finding = FOUND_UNREACHABLE;
+        return true;
+    }
     struct question *q = find_locked(k, gate, ns, selector);
-    q = q != NULL ? q : add_locked(k, question_new(k, gate, ns, selector));
+    q = q != NULL ? q : add_locked(k, question_new(k->running, gate, ns, selector));
     bool known = q->state == QUESTION_KNOWN;
     if (known) {
         *finding = q->finding;
         memcpy(detail, q->detail, GATE_DETAIL_MAX);
     } else {
+        q->probe = false;
         ask->state = ASK_HANGS;
         ask->own = q;
         ask->next = q->asks;
@@ -324,8 +298,10 @@ static enum finding wake(struct keeper *k, struct question *q, struct kube *kube
     ctx_free(ctx);
     count_woken(k, q->cluster, items, n);
     size_t woken = 0;
+    size_t failed = 0;
     for (size_t i = 0; i < n; i++) {
         woken += items[i].end == WAKING_WOKEN || items[i].end == WAKING_AWAKE;
+        failed += items[i].end > WAKING_AWAKE;
         if (items[i].err.text[0] != '\0' && items[i].end > WAKING_AWAKE &&
             q->detail[0] == '\0') {
             snprintf(q->detail, sizeof q->detail, "%.*s", GATE_DETAIL_MAX - 1,
@@ -340,10 +316,10 @@ static enum finding wake(struct keeper *k, struct question *q, struct kube *kube
                 &(struct keeper_woke){q->cluster, q->ns, q->selector, items, n, rc});
     }
     free(items);
-    if (rc == -EACCES || rc == -EINVAL) {
-        return FOUND_STUCK;
+    if (rc == 0) {
+        return FOUND_WOKEN;
     }
-    return rc == 0 ? FOUND_WOKEN : FOUND_WAKING;
+    return rc == -EAGAIN || failed == 0 ? FOUND_WAKING : FOUND_STUCK;
 }
 
 static void say(struct question *q, const struct workloads *read)
@@ -379,6 +355,7 @@ static enum finding look(struct keeper *k, struct question *q)
     }
     workloads_release(&read);
     if (finding == FOUND_UNREACHABLE) {
+        q->unanswered = true;
         cluster_set_doubt(k->set, q->cluster);
     }
     cluster_set_give(k->set, kube);
@@ -387,13 +364,20 @@ static enum finding look(struct keeper *k, struct question *q)
 
 /* --- the threads --- */
 
-static int running_locked(const struct keeper *k, const char *cluster)
+/* The lower, the sooner; -1: not now. Who waits comes before a probe, and a cluster that
+ * has few threads before one that has more. */
+static int rank_locked(const struct keeper *k, const struct question *q)
 {
-    int n = 0;
-    for (const struct question *q = k->questions; q != NULL; q = q->next) {
-        n += q->state == QUESTION_RUNS && strcmp(q->cluster, cluster) == 0;
+    int same = 0;
+    int probes = 0;
+    for (int i = 0; i < k->busy_count; i++) {
+        same += strcmp(k->busy[i]->cluster, q->cluster) == 0;
+        probes += k->busy[i]->probe;
     }
-    return n;
+    if (q->probe) {
+        return probes < KEEPER_PROBES ? KEEPER_PER_CLUSTER : -1;
+    }
+    return same < KEEPER_PER_CLUSTER ? same : -1;
 }
 
 /* One that nobody waits for and nobody works on. */
@@ -407,33 +391,82 @@ static void throw_away_locked(struct keeper *k, struct question *which)
     question_free(which);
 }
 
+/* The oldest of the lowest rank. */
 static struct question *next_locked(struct keeper *k)
 {
-    for (struct question *q = k->questions; q != NULL;) {
+    struct question *best = NULL;
+    int lowest = KEEPER_PER_CLUSTER + 1;
+    for (struct question *q = k->questions; q != NULL && lowest > 0;) {
         struct question *next = q->next;
+        int rank = q->state == QUESTION_WAITS ? rank_locked(k, q) : -1;
         if (q->state == QUESTION_WAITS && q->dropped) {
             throw_away_locked(k, q);
-        } else if (q->state == QUESTION_WAITS &&
-                   running_locked(k, q->cluster) < KEEPER_PER_CLUSTER) {
-            return q;
+        } else if (rank >= 0 && rank < lowest) {
+            best = q;
+            lowest = rank;
         }
         q = next;
     }
-    return NULL;
+    return best;
+}
+
+static void begin_locked(struct keeper *k, struct question *q)
+{
+    q->state = QUESTION_RUNS;
+    k->busy[k->busy_count++] = q;
+}
+
+static void end_locked(struct keeper *k, const struct question *q)
+{
+    for (int i = 0; i < k->busy_count; i++) {
+        if (k->busy[i] == q) {
+            k->busy[i] = k->busy[--k->busy_count];
+        }
+    }
+}
+
+/* Its asks, which end now, before those of `rest`. */
+static struct gate_ask *take_asks_locked(struct question *q, struct gate_ask *rest)
+{
+    while (q->asks != NULL) {
+        struct gate_ask *ask = q->asks;
+        q->asks = ask->next;
+        ask->state = ASK_ENDS;
+        ask->next = rest;
+        rest = ask;
+    }
+    return rest;
+}
+
+/* What else waits for a look at this cluster need not. */
+static struct gate_ask *give_up_locked(struct keeper *k, const char *cluster,
+                                       struct gate_ask *asks)
+{
+    for (struct question *q = k->questions; q != NULL; q = q->next) {
+        if (q->state == QUESTION_WAITS && strcmp(q->cluster, cluster) == 0) {
+            asks = take_asks_locked(q, asks);
+            q->dropped = true;
+        }
+    }
+    return asks;
 }
 
 /* Give its asks away; a question that nobody waited for goes. */
 static struct gate_ask *settle_locked(struct keeper *k, struct question *q,
                                       enum finding finding)
 {
-    struct gate_ask *asks = q->asks;
-    q->asks = NULL;
-    for (struct gate_ask *each = asks; each != NULL; each = each->next) {
-        each->state = ASK_ENDS;
-    }
+    struct gate_ask *asks = take_asks_locked(q, NULL);
+    end_locked(k, q);
     q->finding = finding;
     q->known_ms = now_ms();
     q->state = QUESTION_KNOWN;
+    if (q->unanswered) { /* the quiet says it from now on */
+        quiet_add(&k->quiet, q->cluster, q->detail);
+        q->dropped = true;
+        asks = give_up_locked(k, q->cluster, asks);
+    } else if (finding != FOUND_UNREACHABLE && !q->dropped) {
+        quiet_remove(&k->quiet, q->cluster);
+    }
     MUST(pthread_cond_broadcast(&k->work)); /* its cluster has a thread less */
     return asks;
 }
@@ -449,7 +482,7 @@ static void *answer_questions(void *arg)
             continue;
         }
         char detail[GATE_DETAIL_MAX];
-        q->state = QUESTION_RUNS;
+        begin_locked(k, q);
         MUST(pthread_mutex_unlock(&k->mu));
         enum finding finding = look(k, q);
         memcpy(detail, q->detail, sizeof detail);
@@ -555,6 +588,7 @@ void keeper_free(struct keeper *k)
         ASSERT(k->questions->asks == NULL);
         throw_away_locked(k, k->questions);
     }
+    quiet_free(k->quiet);
     ctx_free(k->running);
     MUST(pthread_cond_destroy(&k->work));
     MUST(pthread_cond_destroy(&k->endings));

@@ -3,10 +3,10 @@
  *
  * Asks for the same application share one look, and an answer is good for a moment. A few
  * threads do what blocks, at most KEEPER_PER_CLUSTER of them for one cluster, so that one
- * that hangs leaves some for the others; a cluster that is known not to answer is not
- * asked at all. When nobody wants an answer any more its look is cut off; a waking
- * finishes the object in hand and begins no other. Each waking is told to `woke`, whoever
- * still waits for it.
+ * that hangs leaves some for the others; a cluster that is known not to answer, or did
+ * not answer the last look, holds nobody up. When nobody wants an answer any more its
+ * look is cut off; a waking finishes the object in hand and begins no other. Each waking
+ * is told to `woke`, whoever still waits for it.
  *
  * Nothing runs before there is a cluster. Any thread. */
 #ifndef CONSUMER_KEEPER_H
@@ -20,6 +20,7 @@
 enum {
     KEEPER_THREADS = 6,
     KEEPER_PER_CLUSTER = 3,
+    KEEPER_PROBES = 2, /* threads that ask quiet clusters, for nobody */
     KEEPER_GOOD_MS = 1000,
     KEEPER_READ_MS = 5 * 1000,
     KEEPER_WAKE_MS = 60 * 1000, /* all of one application */

@@ -8,7 +8,7 @@
 
 enum {
     ASLEEP_WAIT_MS = 10 * 1000,
-    WAKING_WAIT_MS = 1000,
+    WAKING_WAIT_MS = 5 * 1000,
     STUCK_WAIT_MS = 30 * 1000,
     UNKNOWN_WAIT_MS = 5 * 1000,
     NAMESPACE_MAX = 63, /* a DNS label */

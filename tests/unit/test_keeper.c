@@ -51,6 +51,7 @@ static void keeper__each_finding_has_its_answer(void **state)
 static struct {
     atomic_int asleep;
     atomic_int hangs;   /* LISTs */
+    atomic_int lost;    /* LISTs get no answer, while /livez does */
     atomic_int unwell;  /* /livez is refused */
     atomic_int forbids; /* LISTs */
     atomic_int patches_hang;
@@ -103,7 +104,11 @@ static bool act(struct kube *kube, struct kube_call *call)
         int status = atomic_load(&cluster.patch_status);
         return fake_answer(call, status ? status : 200, "{}");
     }
-    return atomic_load(&cluster.hangs) ? false : list(call);
+    if (atomic_load(&cluster.hangs)) {
+        return false;
+    }
+    return atomic_load(&cluster.lost) ? fake_fail(call, KUBE_NOT_REACHED, "no answer")
+                                      : list(call);
 }
 
 /* --- the test's side --- */
@@ -490,6 +495,91 @@ static void keeper__clusters_change_while_asks_are_out(void **state)
     config_free(other);
     config_report_release(&other_report);
     stage_close();
+}
+
+/* A probe goes on for nobody: how long it does depends on who is quicker. */
+static void await_answer(void)
+{
+    struct gate_ask *asked = ask_and_wait();
+    while (asked->says != GATE_OPEN) {
+        expect(asked, GATE_HOLD, "cluster-unreachable", "no answer");
+        stage.asked--;
+        stage.ended--;
+        asked = ask_and_wait();
+    }
+}
+
+static void keeper__a_quiet_cluster_is_waited_for_once(void **state)
+{
+    (void)state;
+    stage_open("hold", "");
+    stage_config();
+    atomic_store(&cluster.lost, 1);
+    expect(ask_and_wait(), GATE_HOLD, "cluster-unreachable", "no answer");
+    atomic_store(&cluster.hangs, 1);
+    int asked = fake_kube_count("/namespaces/shop/");
+    expect(ask_and_wait(), GATE_HOLD, "cluster-unreachable", "no answer");
+    fake_kube_await(&the_fake.hanging, 4); /* the probe */
+    expect(ask_and_wait(), GATE_HOLD, "cluster-unreachable", "no answer");
+    assert_int_equal(fake_kube_count("/namespaces/shop/"), asked + 4);
+    atomic_store(&cluster.lost, 0);
+    atomic_store(&cluster.hangs, 0);
+    fake_kube_let_go();
+    await_answer();
+    stage_close();
+}
+
+static void keeper__a_probe_wakes_nothing(void **state)
+{
+    (void)state;
+    stage_open("wake", "");
+    stage_config();
+    atomic_store(&cluster.asleep, 1);
+    atomic_store(&cluster.lost, 1);
+    expect(ask_and_wait(), GATE_HOLD, "cluster-unreachable", "no answer");
+    atomic_store(&cluster.hangs, 1);
+    expect(ask_and_wait(), GATE_HOLD, "cluster-unreachable", "no answer");
+    fake_kube_await(&the_fake.hanging, 4);
+    atomic_store(&cluster.lost, 0);
+    atomic_store(&cluster.hangs, 0);
+    fake_kube_let_go();
+    await_answer();
+    assert_int_equal(stage.wakings, 1);
+    assert_int_equal(fake_kube_count("PATCH"), 2);
+    stage_close();
+}
+
+static void keeper__who_waits_for_a_turn_at_a_quiet_cluster_need_not(void **state)
+{
+    (void)state;
+    struct decoded events[KEEPER_PER_CLUSTER + 1];
+    stage_open("hold", "");
+    stage_config();
+    struct decoded own = stage.event;
+    atomic_store(&cluster.hangs, 1);
+    for (int i = 0; i <= KEEPER_PER_CLUSTER; i++) {
+        char text[128];
+        snprintf(text, sizeof text,
+                 "{\"id\":\"1\",\"source\":\"ci\",\"status\":\"success\",\"app\":\"a%d\","
+                 "\"env\":\"shop\"}",
+                 i);
+        events[i] = decode_text(text);
+        stage.event = events[i];
+        ask()->event = &events[i].ev;
+    }
+    stage.event = own;
+    fake_kube_await(&the_fake.hanging, 4 * KEEPER_PER_CLUSTER);
+    atomic_store(&cluster.lost, 1);
+    atomic_store(&cluster.hangs, 0);
+    fake_kube_let_go();
+    await(&stage.ended, KEEPER_PER_CLUSTER + 1);
+    expect(&stage.asks[KEEPER_PER_CLUSTER], GATE_HOLD, "cluster-unreachable",
+           "no answer");
+    assert_int_equal(fake_kube_count("%3Da3"), 0);
+    stage_close();
+    for (int i = 0; i <= KEEPER_PER_CLUSTER; i++) {
+        drop(&events[i]);
+    }
 }
 
 static const struct CMUnitTest tests[] = {
