@@ -131,6 +131,14 @@ static int64_t take_token(struct kube *kube)
     return debt > 0 ? now + (int64_t)(debt / kube->rate_per_s * 1000) + 1 : 0;
 }
 
+/* Of a request that never went out. */
+static void give_token(struct kube *kube)
+{
+    MUST(pthread_mutex_lock(&kube->mu));
+    kube->tokens += 1;
+    MUST(pthread_mutex_unlock(&kube->mu));
+}
+
 /* --- a call --- */
 
 static void sent(struct http_call *http);
@@ -240,6 +248,9 @@ static void sent(struct http_call *http)
 {
     struct sending *s = http->arg;
     int64_t not_before_ms;
+    if (http->started_ms == 0) {
+        give_token(s->kube);
+    }
     if (comes_again(s, &not_before_ms)) {
         submit(s, not_before_ms);
         return;

@@ -442,6 +442,44 @@ static void kube_client__no_more_than_the_burst_goes_out_at_once(void **state)
     cluster_stop(c);
 }
 
+/* Those who leave before their turn take no turn: 40 s of them are gone with them. */
+static void kube_client__who_leaves_the_queue_holds_up_nobody(void **state)
+{
+    (void)state;
+    enum { LEAVERS = 400 };
+    struct cluster *c = cluster_start(NULL);
+    struct err err = ERR_INIT;
+    struct started s = {.ended = 0};
+    struct kube_call *calls = mem_array(LEAVERS, sizeof calls[0]);
+    struct kube_call last;
+    struct ctx *ctx = ctx_new(NULL, NOW_FOREVER);
+    cluster_config(c, "token: t", "");
+    struct kube_options options = cluster_options(c);
+    options.rate_per_s = 10;
+    options.burst = 1;
+    c->kube = kube_open(c->http, &options, &err);
+    cluster_on(c, "*", 200, NULL);
+    MUST(pthread_mutex_init(&s.mu, NULL));
+    MUST(pthread_cond_init(&s.cond, NULL));
+    for (int i = 0; i < LEAVERS; i++) {
+        calls[i] =
+            (struct kube_call){.path = "/x", .ctx = ctx, .done = count_end, .arg = &s};
+        kube_start(c->kube, &calls[i]);
+    }
+    ctx_cancel(ctx);
+    wait_ended(&s, LEAVERS);
+    assert_int_equal(cluster_get(c, "/x", &last), 0);
+    kube_call_release(&last);
+    for (int i = 0; i < LEAVERS; i++) {
+        kube_call_release(&calls[i]);
+    }
+    free(calls);
+    MUST(pthread_cond_destroy(&s.cond));
+    MUST(pthread_mutex_destroy(&s.mu));
+    ctx_free(ctx);
+    cluster_stop(c);
+}
+
 /* --- where a server is --- */
 
 static void kube_client__a_server_may_have_an_ipv6_address(void **state)
