@@ -30,31 +30,63 @@ struct jobs {
     pthread_mutex_t mu;
     pthread_cond_t cond;
     /* guarded by mu */
-    struct job queue[JOBS_MAX];
-    size_t first;
+    struct job queue[JOBS_MAX]; /* oldest first */
     size_t count;
     bool stopping;
 };
 
-static struct job *waiting_at(struct jobs *jobs, size_t i)
+static size_t running_locked(const struct jobs *jobs, job_fn *fn)
 {
-    return &jobs->queue[(jobs->first + i) % JOBS_MAX];
+    size_t n = 0;
+    for (size_t i = 0; i < JOBS_THREADS; i++) {
+        n += jobs->hands[i].ctx && jobs->hands[i].job.fn == fn;
+    }
+    return n;
 }
 
-/* Take the next one in hand. Returns false when there will be none. */
+static size_t waiting_locked(const struct jobs *jobs, job_fn *fn)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < jobs->count; i++) {
+        n += jobs->queue[i].fn == fn;
+    }
+    return n;
+}
+
+/* The oldest that may run now; as many as wait: there is none. */
+static size_t next_locked(const struct jobs *jobs)
+{
+    size_t i = 0;
+    while (i < jobs->count &&
+           running_locked(jobs, jobs->queue[i].fn) >= JOBS_RUNNING_OF_ONE) {
+        i++;
+    }
+    return i;
+}
+
+static void remove_locked(struct jobs *jobs, size_t i)
+{
+    for (jobs->count--; i < jobs->count; i++) {
+        jobs->queue[i] = jobs->queue[i + 1];
+    }
+}
+
+/* Take the next one in hand. Returns false when there will be none. What may not run yet
+ * is looked at again by the hand that makes room for it. */
 static bool take(struct hand *hand)
 {
     struct jobs *jobs = hand->jobs;
     MUST(pthread_mutex_lock(&jobs->mu));
-    while (jobs->count == 0 && !jobs->stopping) {
+    size_t next = next_locked(jobs);
+    while (next == jobs->count && !jobs->stopping) {
         cond_wait(&jobs->cond, &jobs->mu, NOW_FOREVER);
+        next = next_locked(jobs);
     }
     bool there = !jobs->stopping;
     if (there) {
-        hand->job = *waiting_at(jobs, 0);
+        hand->job = jobs->queue[next];
         hand->ctx = ctx_new(NULL, now_ms() + JOBS_PATIENCE_MS);
-        jobs->first = (jobs->first + 1) % JOBS_MAX;
-        jobs->count--;
+        remove_locked(jobs, next);
     }
     MUST(pthread_mutex_unlock(&jobs->mu));
     return there;
@@ -89,9 +121,10 @@ static void refuse(struct httpd_request *request)
 void jobs_add(struct jobs *jobs, job_fn *fn, void *arg, struct httpd_request *request)
 {
     MUST(pthread_mutex_lock(&jobs->mu));
-    bool room = jobs->count < JOBS_MAX && !jobs->stopping;
+    bool room = jobs->count < JOBS_MAX && !jobs->stopping &&
+                waiting_locked(jobs, fn) < JOBS_WAITING_OF_ONE;
     if (room) {
-        *waiting_at(jobs, jobs->count++) = (struct job){fn, arg, request};
+        jobs->queue[jobs->count++] = (struct job){fn, arg, request};
         MUST(pthread_cond_signal(&jobs->cond));
     }
     MUST(pthread_mutex_unlock(&jobs->mu));
@@ -103,15 +136,13 @@ void jobs_add(struct jobs *jobs, job_fn *fn, void *arg, struct httpd_request *re
 /* Take it out of the queue, so that its place is free. Returns whether it was there. */
 static bool withdraw_locked(struct jobs *jobs, const struct httpd_request *request)
 {
-    bool found = false;
     for (size_t i = 0; i < jobs->count; i++) {
-        if (found) {
-            *waiting_at(jobs, i - 1) = *waiting_at(jobs, i);
+        if (jobs->queue[i].request == request) {
+            remove_locked(jobs, i);
+            return true;
         }
-        found = found || waiting_at(jobs, i)->request == request;
     }
-    jobs->count -= found;
-    return found;
+    return false;
 }
 
 /* A hand that has decided its request may still hold the address of one that is no more,
@@ -179,7 +210,7 @@ void jobs_stop(struct jobs *jobs)
 {
     stop_hands(jobs, JOBS_THREADS);
     for (size_t i = 0; i < jobs->count; i++) {
-        refuse(waiting_at(jobs, i)->request);
+        refuse(jobs->queue[i].request);
     }
     jobs_free(jobs);
 }

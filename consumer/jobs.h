@@ -11,7 +11,15 @@
 #include "sync/ctx.h"
 #include "wire/httpd.h"
 
-enum { JOBS_MAX = 32, JOBS_THREADS = 8, JOBS_PATIENCE_MS = 8000 };
+enum {
+    JOBS_MAX = 32,
+    JOBS_THREADS = 8,
+    JOBS_PATIENCE_MS = 8000,
+    /* Of one function, so that a cluster or a target that hangs leaves some for those who
+     * ask for something else. */
+    JOBS_RUNNING_OF_ONE = 6,
+    JOBS_WAITING_OF_ONE = 24,
+};
 
 struct jobs;
 
@@ -26,7 +34,8 @@ typedef void job_fn(void *arg, struct ops_place *place, struct httpd_request *re
 /* config  borrowed until jobs_stop. Returns NULL with a sentence. */
 struct jobs *jobs_start(const struct config *config, struct err *err);
 
-/* A full queue answers the request with 503. Any thread. */
+/* A full queue, or one with enough of this function, answers the request with 503. Any
+ * thread. */
 void jobs_add(struct jobs *jobs, job_fn *fn, void *arg, struct httpd_request *request);
 
 /* Its reader has left: one that waits is never begun, one that runs is cancelled. For

@@ -3,7 +3,7 @@
 #include "../../consumer/jobs.h"
 #include "base/now.h"
 
-enum { ASKED = JOBS_THREADS + JOBS_MAX };
+enum { ASKED = JOBS_RUNNING_OF_ONE + JOBS_WAITING_OF_ONE };
 
 static struct jobs *jobs;
 static struct gate {
@@ -79,7 +79,7 @@ static void ask_for_all(struct server *s, int fds[ASKED])
         say(fds[i], "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
         await(s, &s->handled, i + 1);
         pthread_mutex_lock(&gate.mu);
-        while (gate.running < (i < JOBS_THREADS ? i + 1 : JOBS_THREADS)) {
+        while (gate.running < (i < JOBS_RUNNING_OF_ONE ? i + 1 : JOBS_RUNNING_OF_ONE)) {
             pthread_cond_wait(&gate.cond, &gate.mu);
         }
         pthread_mutex_unlock(&gate.mu);
@@ -110,6 +110,34 @@ static void jobs__refuse_what_is_too_much_and_do_the_rest(void **state)
         answer = hear_until(fds[i], "done\n");
         assert_has(answer, "HTTP/1.1 200 ");
         free(answer);
+        close(fds[i]);
+    }
+    finish(&s, config);
+}
+
+static void answer(void *arg, struct ops_place *place, struct httpd_request *r,
+                   struct ctx *ctx);
+
+static void add_answer(struct server *s, struct httpd_request *r)
+{
+    (void)s;
+    jobs_add(jobs, answer, NULL, r);
+}
+
+static void jobs__leave_some_for_who_asks_for_something_else(void **state)
+{
+    (void)state;
+    struct server s;
+    int fds[ASKED];
+    struct config *config = begin(&s);
+    ask_for_all(&s, fds);
+    server_handle(&s, add_answer);
+    char *text = ask(httpd_port(s.httpd), "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "\n");
+    assert_has(text, "HTTP/1.1 200 ");
+    free(text);
+    open_gate();
+    for (int i = 0; i < ASKED; i++) {
+        free(hear_until(fds[i], "done\n"));
         close(fds[i]);
     }
     finish(&s, config);
@@ -174,12 +202,6 @@ static void add_waiter(struct server *s, struct httpd_request *r)
     jobs_add(jobs, wait_for_the_end, NULL, r);
 }
 
-static void add_answer(struct server *s, struct httpd_request *r)
-{
-    (void)s;
-    jobs_add(jobs, answer, NULL, r);
-}
-
 static struct config *begin_with(struct server *s,
                                  void (*handle)(struct server *, struct httpd_request *))
 {
@@ -223,17 +245,17 @@ static void jobs__never_begin_what_waits_when_its_reader_leaves(void **state)
     for (int i = 0; i < ASKED; i++) {
         fds[i] = send_one(&s);
         await(&s, &s.handled, i + 1);
-        await_seen(&seen.begun, i < JOBS_THREADS ? i + 1 : JOBS_THREADS);
+        await_seen(&seen.begun, i < JOBS_RUNNING_OF_ONE ? i + 1 : JOBS_RUNNING_OF_ONE);
     }
-    close(fds[JOBS_THREADS]);      /* the first that waits, */
-    close(fds[JOBS_THREADS + 11]); /* one in the middle */
-    close(fds[ASKED - 1]);         /* and the last */
+    close(fds[JOBS_RUNNING_OF_ONE]);      /* the first that waits, */
+    close(fds[JOBS_RUNNING_OF_ONE + 11]); /* one in the middle */
+    close(fds[ASKED - 1]);                /* and the last */
     await(&s, &s.aborted, 3);
     server_handle(&s, add_answer); /* into a place that has become free */
     int late = send_one(&s);
     await(&s, &s.handled, ASKED + 1);
     for (int i = 0; i < ASKED - 1; i++) {
-        if (i != JOBS_THREADS && i != JOBS_THREADS + 11) {
+        if (i != JOBS_RUNNING_OF_ONE && i != JOBS_RUNNING_OF_ONE + 11) {
             close(fds[i]);
         }
     }
