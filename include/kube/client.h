@@ -4,7 +4,8 @@
  * looked at again when their files change: a token that rotates costs nobody a call. A
  * call is bound to a ctx: when it ends the call ends at once, on the wire too. JSON is
  * parsed for who asks; what the server says about a failure (its Status) becomes the
- * sentence. A token, a password or a key stands in no sentence and in no log.
+ * sentence. A token, a password or a key stands in no sentence and in no log. The
+ * managedFields of objects are left out, as kubectl does.
  *
  * GETs that are told to come again (429 or 503 with Retry-After) do so while the ctx
  * allows; nothing else is sent twice, except for a call answered by 401 when the token

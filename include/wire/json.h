@@ -42,10 +42,16 @@ enum {
 int json_parse(const char *bytes, size_t len, struct json_object **doc, struct err *err)
     __attribute__((warn_unused_result));
 
-/* The same for documents that are known to be made of many small values: the tree may
- * take memory_max bytes, about, whatever the text's length. */
-int json_parse_within(const char *bytes, size_t len, size_t memory_max,
-                      struct json_object **doc, struct err *err)
+/* The same for documents of which more is known. */
+struct json_how {
+    size_t memory_max; /* what the tree may take, about, whatever the text's length */
+    /* A member that is read and checked like the rest and then forgotten: an object or
+     * array, of an object that is itself the member `inside` of another; NULL: none. */
+    const char *inside;
+    const char *leave_out;
+};
+int json_parse_with(const struct json_how *how, const char *bytes, size_t len,
+                    struct json_object **doc, struct err *err)
     __attribute__((warn_unused_result));
 
 void json_free(struct json_object *doc); /* NULL allowed */

@@ -8,10 +8,10 @@
 #include "base/err.h"
 
 struct json_object;
+struct json_how;
 
-/* memory_max  bytes the tree may take, about.
- * Returns 0 with a tree owned by the caller, or -EBADMSG with a sentence. */
-int json_reader_read(const char *bytes, size_t len, size_t memory_max,
+/* Returns 0 with a tree owned by the caller, or -EBADMSG with a sentence. */
+int json_reader_read(const struct json_how *how, const char *bytes, size_t len,
                      struct json_object **doc, struct err *err)
     __attribute__((warn_unused_result));
 

@@ -10,8 +10,8 @@
 enum {
     MESSAGE_MAX = 320,
     SECRET_MIN = 6, /* shorter ones are in every text */
-    /* managedFields are a tree of empty objects: a list of Deployments takes about 36
-     * times its text, when server-side apply and two controllers wrote them */
+    /* Objects are of many small parts. managedFields, a tree of empty objects, take about
+     * 36 times their text: while each is read, for then it is forgotten. */
     TREE_FACTOR = 64,
     TREE_MAX = 96 * 1024 * 1024,
 };
@@ -174,8 +174,10 @@ static void read_json(const struct answer *answer, struct kube_call *call, bool 
     char type[MESSAGE_MAX];
     char what[MESSAGE_MAX + ERR_TEXT_MAX];
     const struct str *body = &answer->body;
-    int rc =
-        json_parse_within(body->data, body->len, tree_max(body->len), &call->doc, &why);
+    const struct json_how how = {.memory_max = tree_max(body->len),
+                                 .inside = "metadata",
+                                 .leave_out = "managedFields"};
+    int rc = json_parse_with(&how, body->data, body->len, &call->doc, &why);
     if (!good) {
         refused(answer, call);
     } else if (rc != 0) {

@@ -12,18 +12,19 @@ enum { TOKEN_MAX = 256 };
 
 int json_parse(const char *bytes, size_t len, struct json_object **doc, struct err *err)
 {
-    return json_parse_within(bytes, len, JSON_MEMORY_BASE + JSON_MEMORY_FACTOR * len, doc,
-                             err);
+    const struct json_how how = {.memory_max =
+                                     JSON_MEMORY_BASE + JSON_MEMORY_FACTOR * len};
+    return json_parse_with(&how, bytes, len, doc, err);
 }
 
-int json_parse_within(const char *bytes, size_t len, size_t memory_max,
-                      struct json_object **doc, struct err *err)
+int json_parse_with(const struct json_how *how, const char *bytes, size_t len,
+                    struct json_object **doc, struct err *err)
 {
     if (len > JSON_BYTES_MAX) {
         return err_set(err, -EBADMSG, "too large at \"\", byte %d: %zu bytes, at most %d",
                        JSON_BYTES_MAX, len, JSON_BYTES_MAX);
     }
-    return json_reader_read(bytes, len, memory_max, doc, err);
+    return json_reader_read(how, bytes, len, doc, err);
 }
 
 void json_free(struct json_object *doc)

@@ -36,7 +36,9 @@ struct parser {
     struct str name; /* unescaped */
     struct str text; /* an unescaped string value */
     size_t cost;
-    size_t cost_max;
+    const struct json_how *how;
+    int left_out;         /* depth of the object whose member is left out; 0: none now */
+    size_t left_out_cost; /* what there was before it */
     struct err *err;
 };
 
@@ -116,7 +118,8 @@ static int fault(struct parser *ps, const char *what)
 static int spend(struct parser *ps, size_t cost)
 {
     ps->cost += cost;
-    return ps->cost <= ps->cost_max ? 0 : fault(ps, "too many values for its length");
+    return ps->cost <= ps->how->memory_max ? 0
+                                           : fault(ps, "too many values for its length");
 }
 
 /* ---- strings ---- */
@@ -473,6 +476,31 @@ static int read_name(struct parser *ps)
     return spend(ps, COST_MEMBER + len);
 }
 
+/* Does the container just opened begin what is left out? cost: before its name. */
+static void note_left_out(struct parser *ps, size_t cost)
+{
+    int parent = ps->depth - 1;
+    if (ps->left_out != 0 || ps->how->leave_out == NULL || parent < 2 ||
+        !json_object_is_type(ps->open[parent - 1], json_type_object) ||
+        !json_object_is_type(ps->open[parent - 2], json_type_object) ||
+        strcmp(ps->name.data, ps->how->leave_out) != 0) {
+        return;
+    }
+    /* what was put last into the outer object is the inner one */
+    const struct lh_entry *entry = json_object_get_object(ps->open[parent - 2])->tail;
+    if (strcmp(lh_entry_k(entry), ps->how->inside) == 0) {
+        ps->left_out = parent;
+        ps->left_out_cost = cost;
+    }
+}
+
+static void forget_left_out(struct parser *ps)
+{
+    json_object_object_del(ps->open[ps->depth - 1], ps->how->leave_out);
+    ps->cost = ps->left_out_cost;
+    ps->left_out = 0;
+}
+
 /* What may follow an open bracket: its end, or a first member. */
 static bool closes_here(struct parser *ps)
 {
@@ -482,6 +510,9 @@ static bool closes_here(struct parser *ps)
     }
     ps->p++;
     ps->depth--;
+    if (ps->left_out != 0 && ps->depth == ps->left_out) {
+        forget_left_out(ps);
+    }
     return true;
 }
 
@@ -509,6 +540,7 @@ static int read_document(struct parser *ps)
     skip_space(ps);
     do {
         int depth = ps->depth;
+        size_t cost = ps->cost;
         int rc = open_is_object(ps) ? read_name(ps) : 0;
         if (rc == 0) {
             rc = read_value(ps);
@@ -517,6 +549,9 @@ static int read_document(struct parser *ps)
             return rc;
         }
         bool opened = ps->depth > depth;
+        if (opened) {
+            note_left_out(ps, cost);
+        }
         if (opened && !closes_here(ps)) {
             continue; /* the first member follows */
         }
@@ -529,13 +564,13 @@ static int read_document(struct parser *ps)
     return ps->p == ps->end ? 0 : fault(ps, "trailing bytes after the document");
 }
 
-int json_reader_read(const char *bytes, size_t len, size_t memory_max,
+int json_reader_read(const struct json_how *how, const char *bytes, size_t len,
                      struct json_object **doc, struct err *err)
 {
     struct parser ps = {.start = bytes,
                         .p = bytes,
                         .end = bytes + len,
-                        .cost_max = memory_max,
+                        .how = how,
                         .err = err};
     str_init(&ps.name);
     str_init(&ps.text);

@@ -429,6 +429,86 @@ static void json__members_are_put_and_read_back(void **state)
     json_free(doc);
 }
 
+/* --- what is left out --- */
+
+static const struct json_how without = {.memory_max = JSON_MEMORY_BASE,
+                                        .inside = "m",
+                                        .leave_out = "books"};
+
+static const struct {
+    const char *text;
+    const char *left;
+} left_out[] = {
+    {"{\"m\":{\"a\":1,\"books\":[{\"x\":{}}],\"b\":2}}", "{\"m\":{\"a\":1,\"b\":2}}"},
+    {"{\"m\":{\"books\":{}}}", "{\"m\":{}}"},
+    {"{\"m\":{\"books\":[]},\"c\":3}", "{\"m\":{},\"c\":3}"},
+    {"[{\"m\":{\"books\":[{\"m\":{\"books\":[1]}}],\"d\":4}},5]",
+     "[{\"m\":{\"d\":4}},5]"},
+    /* elsewhere, or no container: it stays */
+    {"{\"books\":[1]}", "{\"books\":[1]}"},
+    {"{\"n\":{\"books\":[1]}}", "{\"n\":{\"books\":[1]}}"},
+    {"{\"m\":[{\"books\":[1]}]}", "{\"m\":[{\"books\":[1]}]}"},
+    {"{\"m\":{\"books\":1}}", "{\"m\":{\"books\":1}}"},
+    {"{\"m\":{\"x\":{\"books\":[1]}}}", "{\"m\":{\"x\":{\"books\":[1]}}}"},
+};
+
+static void json__a_member_is_left_out_where_it_is_not_wanted(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof left_out / sizeof left_out[0]; i++) {
+        struct err err = ERR_INIT;
+        struct json_object *doc;
+        struct str out;
+        str_init(&out);
+        assert_int_equal(json_parse_with(&without, left_out[i].text,
+                                         strlen(left_out[i].text), &doc, &err),
+                         0);
+        json_print(doc, &out);
+        assert_string_equal(out.data, left_out[i].left);
+        json_free(doc);
+        str_release(&out);
+    }
+}
+
+static void json__what_is_left_out_is_read_like_the_rest(void **state)
+{
+    (void)state;
+    static const char bad[] = "{\"m\":{\"books\":[{\"x\":nan}]}}";
+    struct err err = ERR_INIT;
+    struct json_object *doc;
+    assert_int_equal(json_parse_with(&without, bad, strlen(bad), &doc, &err), -EBADMSG);
+    assert_non_null(strstr(err.text, "\"/m/books/0/x\", byte 20"));
+}
+
+/* Its memory counts while it is read only: many of them are no more than one. */
+static void json__what_is_left_out_costs_its_memory_once(void **state)
+{
+    (void)state;
+    struct json_how how = without;
+    struct err err = ERR_INIT;
+    struct json_object *doc;
+    struct str s;
+    str_init(&s);
+    str_addc(&s, '[');
+    for (int i = 0; i < 200; i++) {
+        str_add(&s, i > 0 ? ",{\"m\":{\"books\":[" : "{\"m\":{\"books\":[");
+        for (int k = 0; k < 100; k++) {
+            str_add(&s, k > 0 ? ",{}" : "{}");
+        }
+        str_add(&s, "]}}");
+    }
+    str_addc(&s, ']');
+    assert_int_equal(json_parse_with(&how, s.data, s.len, &doc, &err), 0);
+    assert_int_equal(json_object_array_length(doc), 200);
+    json_free(doc);
+    how.leave_out = NULL;
+    assert_int_equal(json_parse_with(&how, s.data, s.len, &doc, &err), -EBADMSG);
+    how.memory_max = 64 * 1024 * 1024;
+    assert_int_equal(json_parse_with(&how, s.data, s.len, &doc, &err), 0);
+    json_free(doc);
+    str_release(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
