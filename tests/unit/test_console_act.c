@@ -157,10 +157,16 @@ static void wait_at_gate(void *arg, struct ops_place *place, struct httpd_reques
     httpd_reply(r, 200, NULL, "done\n", 5);
 }
 
+/* One function alone does not get all hands. */
+static void wait_too(void *arg, struct ops_place *place, struct httpd_request *r,
+                     struct ctx *ctx)
+{
+    wait_at_gate(arg, place, r, ctx);
+}
+
 static void keep_busy(struct server *s, struct httpd_request *r)
 {
-    (void)s;
-    jobs_add(api.jobs, wait_at_gate, NULL, r);
+    jobs_add(api.jobs, s->handled % 2 == 0 ? wait_at_gate : wait_too, NULL, r);
 }
 
 static void open_gate(void)
