@@ -50,6 +50,7 @@ part_test() {
     want python3 "end-to-end scenarios and their judge" program python3
     want redis-server "a private Redis for each scenario (its own service is not used)" program redis-server
     want kcat "publishes and reads records independently of our code" program kcat
+    want openssl "makes certificates" program openssl
 }
 part_real() {
     part_test
@@ -70,7 +71,6 @@ part_compose() {
 }
 part_kube() {
     part_test
-    want openssl "makes certificates" program openssl
     want etcd-server "keeps what the API machinery of Kubernetes serves (its own service is not used)" program etcd
 }
 part_lint() {
