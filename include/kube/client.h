@@ -99,7 +99,8 @@ struct kube_call {
                (again later), -EINVAL other answers and what cannot be sent, -EPROTO
                garbled, -EIO not reached or TLS, -ETIMEDOUT, -ECANCELED */
     enum kube_end end;
-    int status; /* 0: none */
+    int status;        /* 0: none */
+    size_t answer_len; /* of its body, in bytes */
     struct json_object
         *doc;   /* the answer, of a failure too; NULL: none. kube_call_release */
     char *text; /* with `plain`; NUL-ended */

@@ -1,6 +1,8 @@
 /* Many objects read in one call: each answered in its place, at most `width` requests at
  * a time, under one deadline that keeps what is there.
  *
+ * What one call brings is bounded: objects beyond MANIFESTS_BYTES_MAX end as -EPROTO.
+ *
  * Objects of one kind in one namespace are read by one LIST where there are enough of
  * them; the same object asked for twice is read once. A LIST that the cluster refuses, or
  * that is too long, becomes single GETs. Each item has its own end; none waits for
@@ -26,6 +28,7 @@ enum {
     MANIFESTS_LIST_FROM = 3, /* different objects of one kind and namespace: a LIST */
     MANIFESTS_PAGE = 250,    /* objects in one page of it */
     MANIFESTS_PAGES_MAX = 8, /* then GETs for those not seen yet */
+    MANIFESTS_BYTES_MAX = 32 * 1024 * 1024, /* of the objects of one call, as they came */
 };
 
 struct manifest {

@@ -209,6 +209,7 @@ void answer_read(struct answer *answer, struct kube_call *call)
     bool answered = http->end == HTTP_END_ANSWERED || http->end == HTTP_END_TOO_LARGE;
     call->rc = 0;
     call->status = answered ? http->status : 0;
+    call->answer_len = answered ? answer->body.len : 0;
     call->retry_after_ms = answered ? http->retry_after_ms : -1;
     call->end = KUBE_ANSWERED;
     if (!answered) {

@@ -28,6 +28,7 @@ struct wanted {
     int rc;
     int status;
     struct json_object *doc;
+    size_t bytes; /* of the text it was */
     struct err err;
     struct wanted *next; /* of the group, in request order */
 };
@@ -69,6 +70,7 @@ struct window {
     struct request **line_end;
     int running;
     size_t lookups; /* groups whose look-up has not ended */
+    size_t bytes;   /* of the objects that are kept */
     pthread_mutex_t mu;
     pthread_cond_t cond;
     /* guarded by mu */
@@ -225,15 +227,40 @@ static void start(struct window *w, struct request *r)
 
 /* --- answers --- */
 
-static void take_object(struct wanted *wanted, struct json_object *doc, int status)
+static int too_much(struct wanted *wanted, struct err *err)
 {
+    return err_set(
+        err, -EPROTO,
+        "cluster %.64s: %.80s \"%.200s\" is not kept: the objects of this call "
+        "are more than %d MiB; ask for fewer at once",
+        kube_name(wanted->group->kube), wanted->group->kind, wanted->name,
+        MANIFESTS_BYTES_MAX >> 20);
+}
+
+static bool is_full(const struct window *w)
+{
+    return w->bytes > MANIFESTS_BYTES_MAX;
+}
+
+/* bytes  of its text. */
+static void take_object(struct wanted *wanted, struct json_object *doc, int status,
+                        size_t bytes)
+{
+    struct window *w = wanted->group->window;
+    w->bytes += bytes;
+    wanted->bytes = bytes;
+    if (is_full(w)) {
+        struct err err = ERR_INIT;
+        settle(wanted, too_much(wanted, &err), status, &err);
+        return;
+    }
     wanted->doc = json_object_get(doc);
     wanted->found = true;
     wanted->status = status;
 }
 
 /* In a list the items do not say again what they all are. */
-static void take_item(struct group *g, struct json_object *item, int status)
+static void take_item(struct group *g, struct json_object *item, int status, size_t bytes)
 {
     const char *name = json_text_or(item, "/metadata/name", "");
     for (struct wanted *wanted = g->first; wanted != NULL; wanted = wanted->next) {
@@ -246,7 +273,7 @@ static void take_item(struct group *g, struct json_object *item, int status)
         if (json_at(item, "/kind") == NULL) {
             json_put_text(item, "kind", g->kind);
         }
-        take_object(wanted, item, status);
+        take_object(wanted, item, status, bytes);
         return;
     }
 }
@@ -282,7 +309,8 @@ static void listed(struct request *r)
                    ? json_object_array_length(items)
                    : 0;
     for (size_t i = 0; i < n; i++) {
-        take_item(g, json_object_array_get_idx(items, i), call->status);
+        take_item(g, json_object_array_get_idx(items, i), call->status,
+                  call->answer_len / n);
     }
     const char *next = json_text_or(call->doc, "/metadata/continue", "");
     if (has_all(g)) {
@@ -317,7 +345,7 @@ static void take(struct request *r)
     struct kube_call *call = &r->call;
     kube_read(call);
     if (r->wanted != NULL && call->rc == 0) {
-        take_object(r->wanted, call->doc, call->status);
+        take_object(r->wanted, call->doc, call->status, call->answer_len);
     } else if (r->wanted != NULL) {
         settle(r->wanted, call->rc, call->status, &call->err);
     } else if (call->rc == 0) {
@@ -413,7 +441,8 @@ static void take_all(struct window *w, struct request *ended, struct group *look
 
 static void start_some(struct window *w)
 {
-    while (w->line != NULL && w->running < w->width && ctx_err(w->ctx) == 0) {
+    while (w->line != NULL && w->running < w->width && ctx_err(w->ctx) == 0 &&
+           !is_full(w)) {
         struct request *r = w->line;
         w->line = r->next;
         w->line_end = w->line == NULL ? &w->line : w->line_end;
@@ -428,8 +457,8 @@ static void run(struct window *w)
         struct request *ended;
         struct group *looked_up;
         start_some(w);
-        bool waits = w->running > 0 ||
-                     (ctx_err(w->ctx) == 0 && (w->lookups > 0 || w->line != NULL));
+        bool waits = w->running > 0 || (ctx_err(w->ctx) == 0 && !is_full(w) &&
+                                        (w->lookups > 0 || w->line != NULL));
         if (waits) {
             wait_some(w, &ended, &looked_up);
             take_all(w, ended, looked_up);
@@ -438,11 +467,23 @@ static void run(struct window *w)
     }
 }
 
-/* What had no turn when the ctx ended. */
+/* What had no turn when the ctx ended, or the room. */
+static int not_asked(const struct window *w, struct wanted *wanted, struct err *err)
+{
+    int rc = ctx_err(w->ctx);
+    if (rc == 0 && is_full(w)) {
+        return too_much(wanted, err);
+    }
+    rc = rc != 0 ? rc : -ECANCELED;
+    return err_set(err, rc, "cluster %.64s: %.80s \"%.200s\" was not asked for: %s",
+                   kube_name(wanted->group->kube), wanted->group->kind, wanted->name,
+                   rc == -ETIMEDOUT ? "the deadline came before its turn"
+                                    : "nobody waits for it");
+}
+
 static void leave(struct window *w)
 {
     struct err err = ERR_INIT;
-    int rc = ctx_err(w->ctx);
     for (size_t i = 0; i < w->group_count; i++) {
         (void)discovery_recall(w->groups[i].kube, &w->groups[i].ask);
     }
@@ -451,14 +492,8 @@ static void leave(struct window *w)
         w->line = r->next;
         request_free(r);
     }
-    rc = rc != 0 ? rc : -ECANCELED;
     for (size_t i = 0; i < w->wanted_count; i++) {
-        err_set(&err, rc, "cluster %.64s: %.80s \"%.200s\" was not asked for: %s",
-                kube_name(w->wanted[i].group->kube), w->wanted[i].group->kind,
-                w->wanted[i].name,
-                rc == -ETIMEDOUT ? "the deadline came before its turn"
-                                 : "nobody waits for it");
-        settle(&w->wanted[i], rc, 0, &err);
+        settle(&w->wanted[i], not_asked(w, &w->wanted[i], &err), 0, &err);
     }
 }
 
@@ -499,8 +534,8 @@ static void window_close(struct window *w)
 }
 
 /* A kind without namespaces and a ref that names one do not go together, whatever else
- * asked for the same name. */
-static void deliver(const struct wanted *wanted, struct manifest *item)
+ * asked for the same name. given: bytes so far, for who asks for one thing many times. */
+static void deliver(struct wanted *wanted, struct manifest *item, size_t *given)
 {
     const struct group *g = wanted->group;
     bool looked_up = g->ask.rc == 0 && g->ask.resource.plural[0] != '\0';
@@ -508,11 +543,14 @@ static void deliver(const struct wanted *wanted, struct manifest *item)
     item->status = wanted->status;
     item->err = wanted->err;
     item->doc = NULL;
+    *given += wanted->bytes;
     if (looked_up && !g->ask.resource.namespaced && item->ref->ns[0] != '\0') {
         item->status = 0;
         item->rc = err_set(&item->err, -EINVAL,
                            "a %.80s is in no namespace: leave \"%.64s/\" out of its name",
                            g->kind, item->ref->ns);
+    } else if (wanted->rc == 0 && *given > MANIFESTS_BYTES_MAX) {
+        item->rc = too_much(wanted, &item->err);
     } else if (wanted->rc == 0) {
         item->doc = json_object_get(wanted->doc);
     }
@@ -530,8 +568,9 @@ int manifests_get(struct ctx *ctx, struct manifest *items, size_t n, int width)
     run(&w);
     ctx_unwatch(ctx, &watch);
     leave(&w);
+    size_t given = 0;
     for (size_t i = 0; i < n; i++) {
-        deliver(w.of_item[i], &items[i]);
+        deliver(w.of_item[i], &items[i], &given);
     }
     window_close(&w);
     return 0;

@@ -61,6 +61,43 @@ static const char *name_of(size_t i)
 
 /* --- GETs --- */
 
+/* Each of 2 MiB: 16 of them are kept, whether they differ or are one asked for often. */
+static void kube_manifests__what_one_call_brings_is_bounded(void **state)
+{
+    (void)state;
+    static const char *const wanted[] = {"v1/Pod/n#/x", "v1/Pod/a/x"};
+    struct str body;
+    str_init(&body);
+    str_add(&body, "{\"text\":\"");
+    str_reserve(&body, 2 << 20);
+    while (body.len < (2 << 20) - 2) {
+        str_addc(&body, 'x');
+    }
+    str_add(&body, "\"}");
+    for (int k = 0; k < 2; k++) {
+        struct cluster *c = cluster_start("token: t");
+        size_t kept = 0;
+        cluster_on(c, "*", 200, body.data);
+        for (int i = 0; k == 1 && i < 20; i++) {
+            want(c, wanted[k]);
+        }
+        if (k == 0) {
+            want_many(c, wanted[k], 20);
+        }
+        get_all(1);
+        for (size_t i = 0; i < count; i++) {
+            kept += items[i].rc == 0;
+        }
+        assert_int_equal(kept, 16);
+        assert_int_equal(cluster_look(c)->asked, k == 0 ? 17 : 1);
+        assert_int_equal(items[count - 1].rc, -EPROTO);
+        assert_has(items[count - 1].err.text, "more than 32 MiB; ask for fewer at once");
+        forget_all();
+        cluster_stop(c);
+    }
+    str_release(&body);
+}
+
 static void kube_manifests__each_is_answered_in_its_place(void **state)
 {
     (void)state;
