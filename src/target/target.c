@@ -297,6 +297,11 @@ bool target_key_in_body(const struct target *target)
 /* Did something in front of the system say that success? */
 static bool is_of_another(const struct kind *kind, const struct http_call *call)
 {
+    char encoding[32];
+    if (http_answer_header(call, "content-encoding", encoding, sizeof(encoding)) !=
+        NULL) {
+        return false; /* nobody asked for that, and it cannot be read here */
+    }
     char first = answer_first(call);
     switch (kind->answers) {
     case KIND_ANSWERS_NO_PAGE:

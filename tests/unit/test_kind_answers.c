@@ -511,6 +511,8 @@ static void kind_answers__a_page_is_no_success_of_an_api(void **state)
              0, any ? NULL : says},
             {201, PLAIN, "OK", object ? ATTEMPT_PERMANENT : ATTEMPT_DONE,
              object ? "not-the-api" : "http_201", 0, 0, object ? says : NULL},
+            {201, "Content-Encoding: gzip\r\n", "\x1f\x8b", ATTEMPT_DONE, "http_201", 0,
+             0, NULL},
             {201, NULL, NULL, ATTEMPT_DONE, "http_201", 0, 0, NULL},
             {201, "Content-Type: text/html\r\n", " {\"a\":1}", ATTEMPT_DONE, "http_201",
              0, 0, NULL},
