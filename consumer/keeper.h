@@ -20,8 +20,8 @@
 enum {
     KEEPER_THREADS = 6,
     KEEPER_PER_CLUSTER = 3,
-    KEEPER_PROBES = 2, /* threads that ask quiet clusters, for nobody */
-    KEEPER_GOOD_MS = 1000,
+    KEEPER_PROBES = 2,         /* threads that ask quiet clusters, for nobody */
+    KEEPER_GOOD_MS = 5 * 1000, /* many events ask about few applications */
     KEEPER_READ_MS = 5 * 1000,
     KEEPER_WAKE_MS = 60 * 1000, /* all of one application */
     KEEPER_STACK_BYTES = 256 * 1024,
