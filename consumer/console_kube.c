@@ -55,23 +55,53 @@ static int read_query(struct httpd_request *request, struct wish *wish, struct e
     return 0;
 }
 
+static bool lets(const struct console_api *api, struct httpd_request *request,
+                 const char *cluster, size_t len)
+{
+    struct str resource;
+    str_init(&resource);
+    str_add(&resource, "clusters/");
+    str_put(&resource, cluster, len);
+    bool allowed = console_api_lets(api, request, RULE_KUBE, resource.data);
+    str_release(&resource);
+    return allowed;
+}
+
+/* May who asks even name these clusters? A sentence about one that is not there names
+ * those that are. Answers when not. */
+static bool is_let_to_ask(const struct console_api *api, struct httpd_request *request,
+                          const struct kube_question *question)
+{
+    struct guard_who who;
+    bool asks_one = question->cluster != NULL;
+    if (asks_one && !lets(api, request, question->cluster, strlen(question->cluster))) {
+        return false;
+    }
+    for (size_t i = 0; i < question->count; i++) {
+        size_t len = strcspn(question->refs[i], ":/");
+        bool names_one = question->refs[i][len] == ':';
+        asks_one = asks_one || names_one;
+        if (names_one && !lets(api, request, question->refs[i], len)) {
+            return false;
+        }
+    }
+    return asks_one ||
+           (guard_knows(api->guard, request, &who) &&
+            guard_may_any(api->guard, &who, RULE_KUBE)) ||
+           lets(api, request, "", 0);
+}
+
 /* May who asks read all these clusters? Answers when not. */
 static bool is_let(const struct console_api *api, struct httpd_request *request,
                    const struct kube_answer *answer)
 {
-    bool lets = true;
-    for (size_t i = 0; i < answer->count && lets; i++) {
+    bool allowed = true;
+    for (size_t i = 0; i < answer->count && allowed; i++) {
         const char *cluster = answer->refs[i].cluster;
         bool asked = i > 0 && strcmp(answer->refs[i - 1].cluster, cluster) == 0;
-        if (!asked) {
-            struct str resource;
-            str_init(&resource);
-            str_addf(&resource, "clusters/%s", cluster);
-            lets = console_api_lets(api, request, RULE_KUBE, resource.data);
-            str_release(&resource);
-        }
+        allowed = asked || lets(api, request, cluster, strlen(cluster));
     }
-    return lets;
+    return allowed;
 }
 
 /* Who may look at the console need not be who may read a cluster's secrets. */
@@ -96,6 +126,9 @@ void console_manifests(void *arg, struct ops_place *place, struct httpd_request 
     struct wish wish;
     struct kube_answer answer;
     int rc = read_query(request, &wish, &err);
+    if (rc == 0 && !is_let_to_ask(api, request, &wish.question)) {
+        return;
+    }
     rc = rc ? rc : kube_reader_parse(api->kube, &wish.question, &answer, &err);
     if (rc) {
         reply_failure(request, rc, &err);

@@ -5,6 +5,7 @@
 
 #define TOKEN_A "0123456789abcdef0123456789abcdea"
 #define TOKEN_B "0123456789abcdef0123456789abcdeb"
+#define TOKEN_C "0123456789abcdef0123456789abcdec"
 
 static struct cluster *cluster;
 static struct server console;
@@ -29,7 +30,8 @@ static void on_left(void *arg, struct httpd_request *r)
 
 static void configure(const char *more)
 {
-    static char *environment[] = {(char *)"A=" TOKEN_A, (char *)"B=" TOKEN_B, NULL};
+    static char *environment[] = {(char *)"A=" TOKEN_A, (char *)"B=" TOKEN_B,
+                                  (char *)"C=" TOKEN_C, NULL};
     char text[1024];
     char path[128];
     struct config_report report;
@@ -161,9 +163,10 @@ static void console_kube__a_cluster_wants_its_own_right(void **state)
     static const char *const shown[] = {"HTTP/1.1 200", "\"status\":\"ok\"", NULL};
     static const char *const denied[] = {"HTTP/1.1 403", NULL};
     static const char *const unknown[] = {"HTTP/1.1 401", NULL};
-    begin("secrets: {a: {env: A}, b: {env: B}}\n"
-          "tokens: {a: {secret: a, roles: [kube]}, b: {secret: b, roles: [all-else]}}\n"
-          "roles: {kube: {allow: [\"kube clusters/c\"]},\n"
+    begin("secrets: {a: {env: A}, b: {env: B}, c: {env: C}}\n"
+          "tokens: {a: {secret: a, roles: [kube]}, b: {secret: b, roles: [all-else]},\n"
+          "         c: {secret: c, roles: [reader]}}\n"
+          "roles: {reader: {allow: [\"read *\"]}, kube: {allow: [\"kube clusters/c\"]},\n"
           "        all-else: {allow: [\"read *\", \"kube clusters/d\"]}}\n");
     cluster_on(cluster, "*", 200, "{\"kind\":\"Node\"}");
     check("ref=c:v1/Node/a", TOKEN_A, shown);
@@ -171,6 +174,9 @@ static void console_kube__a_cluster_wants_its_own_right(void **state)
     check("ref=c:v1/Node/a", TOKEN_B, denied);
     check("ref=c:v1/Node/a", NULL, unknown);
     check("ref=c:v1/Node/a", "nobody's", unknown);
+    check("cluster=e&ref=v1/Node/a", TOKEN_A, denied); /* would name those there are */
+    check("ref=e:v1/Node/a", TOKEN_B, denied);
+    check("ref=v1/Node/a", TOKEN_C, denied);
     assert_int_equal(cluster_look(cluster)->asked, 1);
     end();
 }
