@@ -241,6 +241,7 @@ static struct yaml_node *read_document(struct reader *r)
 
 struct yaml_node *yaml_parse(const char *bytes, size_t len, struct yaml_issues *issues)
 {
+    static const char mark[] = "\xEF\xBB\xBF";
     struct reader r = {.issues = issues};
     issues->count = 0;
     if (len > YAML_BYTES_MAX) {
@@ -249,6 +250,11 @@ struct yaml_node *yaml_parse(const char *bytes, size_t len, struct yaml_issues *
     }
     if (!yaml_parser_initialize(&r.parser)) {
         ASSERT(!"yaml_parser_initialize");
+    }
+    if (len >= sizeof mark - 1 && memcmp(bytes, mark, sizeof mark - 1) == 0) {
+        bytes +=
+            sizeof mark - 1; /* libyaml skips it only where it guesses the encoding */
+        len -= sizeof mark - 1;
     }
     yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
     yaml_parser_set_input_string(&r.parser, (const unsigned char *)bytes, len);
