@@ -112,7 +112,7 @@ static void yaml__a_name_given_twice_is_a_fault_and_the_first_stays(void **state
     assert_int_equal(issues.count, 2);
     expect_issue(YAML_DUPLICATE, 4, 3);
     expect_issue(YAML_DUPLICATE, 5, 1);
-    assert_string_equal(yaml_get(root, "b")->text, "1");
+    assert_string_equal(yaml_get(root, "a")->text, "1");
     yaml_node_free(root);
 }
 
@@ -140,7 +140,7 @@ static void yaml__no_more_faults_are_kept_than_there_is_room(void **state)
     struct str text;
     str_init(&text);
     for (int i = 0; i < YAML_ISSUES_MAX + 20; i++) {
-        str_add(&text, "a: 1\nb: 2\n");
+        str_add(&text, "a: 1\n");
     }
     yaml_node_free(parse(text.data));
     assert_int_equal(issues.count, YAML_ISSUES_MAX);
@@ -166,7 +166,7 @@ static void yaml__scalars_stay_text_and_know_their_quotes(void **state)
     (void)state;
     struct yaml_node *root = parse("{a: no, b: 08, c: 1e3, d: \"true\", e: , f: 'x y'}");
     assert_int_equal(issues.count, 0);
-    assert_string_equal(yaml_get(root, "b")->text, "no");
+    assert_string_equal(yaml_get(root, "a")->text, "no");
     assert_string_equal(yaml_get(root, "b")->text, "08");
     assert_string_equal(yaml_get(root, "c")->text, "1e3");
     assert_false(yaml_get(root, "c")->quoted);
@@ -198,7 +198,7 @@ static void yaml__json_is_yaml(void **state)
     (void)state;
     struct yaml_node *root = parse("{\"a\":{\"b\":[1,\"x\"]},\n\t\"c\":null}");
     assert_non_null(root);
-    assert_int_equal(yaml_get(yaml_get(root, "b"), "b")->count, 2);
+    assert_int_equal(yaml_get(yaml_get(root, "a"), "b")->count, 2);
     yaml_node_free(root);
 }
 
