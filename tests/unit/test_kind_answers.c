@@ -129,6 +129,13 @@ static void kind_answers__argocd(void **state)
         {503, "Retry-After: 7\r\n", "no upstream", ATTEMPT_RETRY, "http_503", 7000, 0,
          NULL},
         {400, NULL, "<html>", ATTEMPT_PERMANENT, "http_400", 0, 0, NULL},
+        {400, JSON,
+         "{\"code\":9,\"message\":\"another operation is already in progress\",\"d",
+         ATTEMPT_RETRY, "in-progress", 0, 5000, NULL},
+        {403, JSON, "{\"message\":\"cannot sync: blocked by sync window\",\"d",
+         ATTEMPT_HELD, "sync-window", 0, 60000, NULL},
+        {403, JSON, "{\"message\":\"permission denied\",\"d", ATTEMPT_PERMANENT,
+         "http_403", 0, 0, NULL},
         {307, "Location: /login\r\n", NULL, ATTEMPT_PERMANENT, "redirect", 0, 0, NULL},
     };
     EXPECT_ROWS("argocd", rows);

@@ -30,6 +30,30 @@ static const char *refusal(const char *text)
     return "precondition";
 }
 
+static void in_progress(struct attempt_result *result)
+{
+    answer_is(result, ATTEMPT_RETRY, "in-progress");
+    result->wait_ms = IN_PROGRESS_WAIT_MS;
+}
+
+static void sync_window(struct attempt_result *result)
+{
+    answer_is(result, ATTEMPT_HELD, "sync-window");
+    result->wait_ms = SYNC_WINDOW_WAIT_MS;
+}
+
+/* The end of the answer was not kept, or never came: its words still speak. */
+static void classify_cut(const struct http_call *call, struct attempt_result *result)
+{
+    if (call->status == 400 &&
+        answer_has(call->answer, "another operation is already in progress")) {
+        in_progress(result);
+    } else if (call->status == 403 &&
+               answer_has(call->answer, "blocked by sync window")) {
+        sync_window(result);
+    }
+}
+
 static void classify(const struct http_call *call, struct attempt_result *result)
 {
     static const char *const words[] = {"/message", "/error", NULL};
@@ -38,18 +62,19 @@ static void classify(const struct http_call *call, struct attempt_result *result
     if (result->class != ATTEMPT_DONE) {
         answer_say_at(result, doc, words);
     }
+    bool cut = doc == NULL && answer_first(call) == '{';
     json_free(doc);
-    if (call->status == 400 && code == CODE_FAILED_PRECONDITION) {
+    if (cut) {
+        classify_cut(call, result);
+    } else if (call->status == 400 && code == CODE_FAILED_PRECONDITION) {
         if (answer_has(result->detail, "already in progress")) {
-            answer_is(result, ATTEMPT_RETRY, "in-progress");
-            result->wait_ms = IN_PROGRESS_WAIT_MS;
+            in_progress(result);
         } else {
             answer_is(result, ATTEMPT_PERMANENT, refusal(result->detail));
         }
     } else if (call->status == 403 && code == CODE_PERMISSION_DENIED &&
                answer_has(result->detail, "sync window")) {
-        answer_is(result, ATTEMPT_HELD, "sync-window");
-        result->wait_ms = SYNC_WINDOW_WAIT_MS;
+        sync_window(result);
     }
 }
 
