@@ -20,9 +20,10 @@
 enum {
     KEEPER_THREADS = 6,
     KEEPER_PER_CLUSTER = 3,
-    KEEPER_PROBES = 2,         /* threads that ask quiet clusters, for nobody */
-    KEEPER_GOOD_MS = 5 * 1000, /* many events ask about few applications */
-    KEEPER_READ_MS = 5 * 1000,
+    KEEPER_PROBES = 2,          /* threads that ask quiet clusters, for nobody */
+    KEEPER_GOOD_MS = 5 * 1000,  /* many events ask about few applications */
+    KEEPER_READ_MS = 4 * 1000,  /* twice that is less than GATE_PATIENCE_MS: who waits for
+                                   a thread that hangs learns it in time */
     KEEPER_WAKE_MS = 60 * 1000, /* all of one application */
     KEEPER_STACK_BYTES = 256 * 1024,
 };
