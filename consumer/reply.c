@@ -61,11 +61,16 @@ void reply_json_with(struct httpd_request *request, int status, struct json_obje
     reply_doc(request, status, doc, headers);
 }
 
+/* A sentence may repeat what was asked for, which is any bytes. */
 static struct json_object *error_doc(const char *error, const char *next)
 {
     struct json_object *doc = json_object_new_object();
-    json_object_object_add(doc, "error", json_object_new_string(error));
+    struct str plain;
+    str_init(&plain);
+    str_add_plain(&plain, error);
+    json_object_object_add(doc, "error", json_object_new_string(plain.data));
     json_put_text(doc, "next", next);
+    str_release(&plain);
     return doc;
 }
 

@@ -139,6 +139,7 @@ static const struct {
     {"ref=x&cluster=c", "names no object"},
     {"ref=v1/Node/a", "several clusters, name one: c, d"},
     {"ref=v1/Node/a&cluster=e", "no cluster"},
+    {"ref=v1/Node/a&cluster=%FF%1b", "no cluster \\\"\xEF\xBF\xBD?\\\""},
     {"ref=v1/Node/a&cluster=c&width=65", "width: expected a number from 1 to 64"},
     {"ref=v1/Node/a&cluster=c&timeout=5", "timeout: expected a duration"},
 };
