@@ -37,15 +37,6 @@ struct kind_auth {
     const char *where;
 };
 
-/* What the body of a success begins with, where it is known. Anything else was answered
- * by something in front of the system (a sign-in, a proxy), which started nothing. An
- * empty body says nothing. */
-enum kind_answers {
-    KIND_ANSWERS_ANY,
-    KIND_ANSWERS_NO_PAGE, /* anything but markup */
-    KIND_ANSWERS_OBJECT,  /* a JSON object */
-};
-
 /* How a run that was started goes. */
 enum kind_phase_word {
     PHASE_UNKNOWN,
@@ -86,7 +77,9 @@ struct kind {
     double burst;
     int concurrency;
 
-    enum kind_answers answers;
+    bool any_body; /* a page (markup) may be a success; else a 2xx with one was answered
+                      by something in front of the system (a sign-in, a proxy), which
+                      started nothing */
 
     /* Correct what attempt_classify made of an answer (end ANSWERED). The body may be
      * anything: what is not understood is left as it is. NULL: the status says it. */

@@ -294,32 +294,12 @@ bool target_key_in_body(const struct target *target)
 
 /* ---- what came of a request ---- */
 
-/* Did something in front of the system say that success? */
-static bool is_of_another(const struct kind *kind, const struct http_call *call)
-{
-    char encoding[32];
-    if (http_answer_header(call, "content-encoding", encoding, sizeof(encoding)) !=
-        NULL) {
-        return false; /* nobody asked for that, and it cannot be read here */
-    }
-    char first = answer_first(call);
-    switch (kind->answers) {
-    case KIND_ANSWERS_NO_PAGE:
-        return first == '<';
-    case KIND_ANSWERS_OBJECT:
-        return first != '\0' && first != '{';
-    case KIND_ANSWERS_ANY:
-        break;
-    }
-    return false;
-}
-
 void target_classify(const struct target *target, const struct http_call *call,
                      int64_t retry_after_cap_ms, struct attempt_result *result)
 {
     attempt_classify(call, retry_after_cap_ms, result);
     bool done = result->class == ATTEMPT_DONE; /* also where the body was too large */
-    if (done && is_of_another(target->kind, call)) {
+    if (done && !target->kind->any_body && answer_first(call) == '<') {
         answer_is(result, ATTEMPT_PERMANENT, "not-the-api");
         answer_say(result, "the answer is not the API's: a sign-in or a proxy in front "
                            "of it, or a wrong address");

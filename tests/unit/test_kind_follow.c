@@ -342,7 +342,7 @@ static void kind_follow__what_is_not_understood_changes_nothing(void **state)
         "{",
         "{\"a\":",
         "\xff\xfe{}",
-        "<html>",
+        "html>",
         "{\"code\":\"9\",\"message\":{\"a\":{}},\"error\":[1],\"jobs\":[1],\"status\":7,"
         "\"eventProcessed\":1,\"metadata\":5,\"errors\":{\"0\":1},\"data\":[],\"id\":{},"
         "\"project_id\":true,\"executable\":\"x\",\"cancelled\":[],\"operation\":1}",

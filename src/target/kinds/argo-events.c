@@ -21,7 +21,6 @@ const struct kind kind_argo_events = {
     .rate_per_s = 50,
     .burst = 100,
     .concurrency = 16,
-    .answers = KIND_ANSWERS_NO_PAGE,
     .classify = classify,
     .sample =
         "  argo-events:\n"

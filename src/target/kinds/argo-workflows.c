@@ -39,7 +39,7 @@ static void classify(const struct http_call *call, struct attempt_result *result
     json_free(doc);
     if (call->status == 409 && aborted) {
         answer_is(result, ATTEMPT_RETRY, "conflict");
-    } else if (call->status == 409 && (first == '{' || first == '\0')) {
+    } else if (call->status == 409 && first != '<') {
         classify_taken(call, result); /* else a proxy's words */
     }
 }
@@ -88,7 +88,6 @@ const struct kind kind_argo_workflows = {
     .rate_per_s = 20,
     .burst = 40,
     .concurrency = 8,
-    .answers = KIND_ANSWERS_OBJECT,
     .classify = classify,
     .follow = follow,
     .follow_keeps_path = true,

@@ -127,7 +127,6 @@ const struct kind kind_argocd = {
     .rate_per_s = 50,
     .burst = 100,
     .concurrency = 16,
-    .answers = KIND_ANSWERS_OBJECT,
     .classify = classify,
     .follow = follow,
     .follow_keeps_path = true,

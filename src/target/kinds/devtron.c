@@ -28,7 +28,6 @@ const struct kind kind_devtron = {
     .rate_per_s = 20,
     .burst = 20,
     .concurrency = 4,
-    .answers = KIND_ANSWERS_OBJECT,
     .classify = classify,
     .sample = "  devtron-prod:\n"
               "    kind: devtron\n"

@@ -18,7 +18,6 @@ const struct kind kind_flux = {
     .rate_per_s = 5,
     .burst = 10,
     .concurrency = 4,
-    .answers = KIND_ANSWERS_NO_PAGE,
     .classify = classify,
     .sample = "  flux-reconcile:\n"
               "    kind: flux\n"

@@ -19,7 +19,6 @@ const struct kind kind_github_dispatch = {
     .rate_per_s = 1,
     .burst = 1,
     .concurrency = 1,
-    .answers = KIND_ANSWERS_OBJECT,
     .classify = github_classify,
     .sample =
         "  github-deploy:\n"

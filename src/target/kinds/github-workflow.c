@@ -59,7 +59,6 @@ const struct kind kind_github_workflow = {
     .rate_per_s = 1,
     .burst = 1,
     .concurrency = 1,
-    .answers = KIND_ANSWERS_OBJECT,
     .classify = github_classify,
     .follow = follow,
     .follow_keeps_path = true,

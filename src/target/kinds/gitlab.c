@@ -100,7 +100,6 @@ const struct kind kind_gitlab = {
     .rate_per_s = 2,
     .burst = 5,
     .concurrency = 4,
-    .answers = KIND_ANSWERS_OBJECT,
     .classify = classify,
     .follow = follow,
     .follow_keeps_path = true,

@@ -97,7 +97,6 @@ const struct kind kind_harness = {
     .rate_per_s = 5,
     .burst = 10,
     .concurrency = 4,
-    .answers = KIND_ANSWERS_OBJECT,
     .classify = classify,
     .follow = follow,
     .phase = phase,

@@ -6,6 +6,7 @@ const struct kind kind_http = {
     .title = "Any HTTP endpoint; the status says how it went",
     .source = "RFC 9110",
     .auth = {KIND_AUTH_BEARER, NULL},
+    .any_body = true,
     .sample = "  deploy:\n"
               "    match: {branch: main}  # globs; all must match\n"
               "    url: https://cd.example.com/deploy/${event.app}\n"

@@ -101,7 +101,6 @@ const struct kind kind_jenkins_gwt = {
     .rate_per_s = 5,
     .burst = 10,
     .concurrency = 4,
-    .answers = KIND_ANSWERS_OBJECT,
     .classify = classify,
     .follow = follow,
     .follow_keeps_path = true,

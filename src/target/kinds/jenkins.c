@@ -42,6 +42,7 @@ const struct kind kind_jenkins = {
     .rate_per_s = 2,
     .burst = 5,
     .concurrency = 2,
+    .any_body = true,
     .classify = classify,
     .follow = follow,
     .phase = jenkins_phase,

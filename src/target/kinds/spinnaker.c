@@ -26,7 +26,6 @@ const struct kind kind_spinnaker = {
     .rate_per_s = 10,
     .burst = 20,
     .concurrency = 8,
-    .answers = KIND_ANSWERS_OBJECT,
     .classify = classify,
     .sample =
         "  spinnaker-deploy:\n"

@@ -19,6 +19,7 @@ const struct kind kind_standard_webhooks = {
     .rate_per_s = 20,
     .burst = 40,
     .concurrency = 8,
+    .any_body = true,
     .classify = classify,
     .sample = "  deploy-hook:\n"
               "    kind: standard-webhooks\n"

@@ -29,7 +29,6 @@ const struct kind kind_tekton = {
     .rate_per_s = 20,
     .burst = 40,
     .concurrency = 8,
-    .answers = KIND_ANSWERS_OBJECT,
     .classify = classify,
     .sample =
         "  tekton-deploy:\n"
