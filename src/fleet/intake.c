@@ -163,19 +163,26 @@ static bool join_twin(struct seen *identities, struct unit *unit)
     return true;
 }
 
-static void join_chain(struct seen *keys, struct unit *unit)
+/* Where the last unit of its key stands, or where it belongs itself; NULL: the order of
+ * its key does not matter. */
+static struct unit **key_slot(struct seen *keys, const struct unit *unit)
 {
     const struct kafka_record *r = unit->event->record;
     if (!unit->target->config->order_key || !r->key) {
-        return;
+        return NULL;
     }
-    struct unit **slot =
-        seen_slot(keys, unit, hash(unit->target, r->key, r->key_len), same_key);
-    if (*slot) {
-        unit->ahead = *slot;
-        (*slot)->behind = unit;
+    return seen_slot(keys, unit, hash(unit->target, r->key, r->key_len), same_key);
+}
+
+static void join_chain(struct unit **last, struct unit *unit)
+{
+    if (last && *last) {
+        unit->ahead = *last;
+        (*last)->behind = unit;
     }
-    *slot = unit;
+    if (last) {
+        *last = unit;
+    }
 }
 
 /* --- units --- */
@@ -290,6 +297,19 @@ static void go_round(struct unit *unit, int64_t left_ms)
     end_deferred(unit, unit->held ? held : "retry-after", left_ms);
 }
 
+static bool goes_round(const struct unit *unit)
+{
+    return unit->verdict == VERDICT_DEFERRED;
+}
+
+/* The order of the key: what is behind one that goes round goes with it. */
+static void go_along(struct unit *unit, const struct unit *ahead)
+{
+    unit->held = ahead->held;
+    memcpy(unit->detail, ahead->detail, sizeof unit->detail);
+    end_deferred(unit, ahead->held ? ahead->reason : "order", ahead->park_after_ms);
+}
+
 static void add_open(struct opening *o, struct batch_event *be,
                      struct fleet_target *target)
 {
@@ -304,13 +324,19 @@ static void add_open(struct opening *o, struct batch_event *be,
     ledger_entry_init(o->fleet->ledger, &unit->entry);
     atomic_store(&unit->state, UNIT_CLAIM);
     int64_t left_ms = be->not_before_wall_ms ? be->not_before_wall_ms - now_wall_ms() : 0;
+    struct unit **last = key_slot(&o->keys, unit);
     if (o->paused[target - o->plan->targets]) {
         unit->held = true;
         end_deferred(unit, PARK_PAUSED, left_ms);
     } else if (left_ms > 0) {
         go_round(unit, left_ms);
+    } else if (last && *last && goes_round(*last)) {
+        go_along(unit, *last);
     } else if (!join_twin(&o->identities, unit)) {
-        join_chain(&o->keys, unit);
+        join_chain(last, unit);
+    }
+    if (last && goes_round(unit)) {
+        *last = unit;
     }
 }
 

@@ -329,6 +329,33 @@ static void held__longer_than_the_tier_goes_round_without_being_asked_about(void
     end_gated();
 }
 
+static void held__what_is_due_goes_round_behind_the_one_ahead_in_its_key(void **state)
+{
+    char not_before[24];
+    const char *headers[sizeof waited / sizeof *waited + 2];
+    (void)state;
+    begin_gated("", "ci.g.retry.1ms", false);
+    snprintf(not_before, sizeof not_before, "%lld", (long long)now_wall_ms() + 3600000);
+    headers[0] = PARK_NOT_BEFORE;
+    headers[1] = not_before;
+    memcpy(headers + 2, waited, sizeof waited);
+    fake_publish(t.partition, "k", EVENT("1", "x", "c"), headers);
+    fake_publish(t.partition, "k", EVENT("2", "x", "c"), waited);
+    fake_publish(t.partition, "k", EVENT("3", "x", "c"), waited);
+    fake_publish(t.partition, "other", EVENT("4", "x", "c"), waited);
+    go();
+    assert_true(fake_await_done(t.partition, 4));
+    stop_lane(LANE_NO_STARTS);
+    assert_int_equal(calls(), 1);
+    assert_int_equal(count_units("a", VERDICT_DEFERRED), 3);
+    for (size_t i = 0; i < 3; i++) {
+        assert_string_equal(fake_sent_at(i)->topic, "ci.g.retry.2s");
+        assert_string_equal(header(i, PARK_REASON), "hibernating");
+        assert_string_equal(header(i, PARK_CLASS), PARK_CLASS_HELD);
+    }
+    end_gated();
+}
+
 static void held__what_is_too_large_to_wait_dies_of_that(void **state)
 {
     (void)state;
