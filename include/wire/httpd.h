@@ -21,7 +21,7 @@ struct httpd;
 struct httpd_request;
 
 struct httpd_options {
-    const char *address; /* "127.0.0.1" */
+    const char *address; /* "127.0.0.1", "::1", "[::1]" */
     int port;            /* 0: any free one */
     int port_tries;      /* when taken, try so many following ports; 0: none */
     int connections_max;

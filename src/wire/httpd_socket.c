@@ -5,9 +5,12 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "base/mem.h"
 
 enum { BACKLOG = 511, PORT_MAX = 65535 };
 
@@ -39,7 +42,11 @@ static int listen_port(const char *address, int port, struct err *err)
                     (strcmp(address, "localhost") == 0 ? 0 : AI_NUMERICHOST),
     };
     struct addrinfo *at = NULL;
-    int rc = getaddrinfo(address, service, &hints, &at);
+    size_t len = strlen(address);
+    bool bracketed = len > 2 && address[0] == '[' && address[len - 1] == ']';
+    char *host = mem_strndup(address + bracketed, len - 2 * (size_t)bracketed);
+    int rc = getaddrinfo(host, service, &hints, &at);
+    free(host);
     if (rc != 0) {
         return err_set(err, -EINVAL, "cannot listen on \"%s\": not an address of a host",
                        address);

@@ -140,6 +140,27 @@ static void httpd__refuses_a_bad_address(void **state)
     server_release(&s);
 }
 
+/* As it is written before a port. */
+static void httpd__takes_an_address_in_brackets(void **state)
+{
+    (void)state;
+    struct server s;
+    struct err err = ERR_INIT;
+    server_init(&s, reply_hello);
+    struct httpd_options options = options_of(&s);
+    options.address = "[127.0.0.1"; /* one alone is none */
+    assert_null(httpd_start(&options, &err));
+    options.address = "[::1]";
+    err = (struct err)ERR_INIT;
+    s.httpd = httpd_start(&options, &err);
+    if (s.httpd == NULL) { /* a machine without IPv6 has the address, but not to use */
+        assert_has(err.text, "cannot listen on [::1]:0: ");
+        server_release(&s);
+        skip();
+    }
+    server_stop(&s);
+}
+
 static void httpd__stop_drops_what_is_open(void **state)
 {
     (void)state;
