@@ -13,6 +13,7 @@
 enum {
     LANE_STACK_BYTES = 256 * 1024, /* counted in the memory bound, as the next */
     LANE_BATCH_BYTES = 512 * 1024, /* a batch closes by size, age or these */
+    LANE_TOGETHER_MS = 250, /* what was parked within these comes back in one batch */
 };
 
 /* How a lane is told to stop; only ever raised. */

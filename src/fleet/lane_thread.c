@@ -68,6 +68,8 @@ static bool take_first(struct lane *lane)
 }
 
 /* Up to batch.size records after the first, which is held, or what came until batch.age.
+ * What was parked together with the first comes back together with it, so that what is
+ * behind another of its key stays there.
  * None when told to stop; records taken so far are dropped then, uncounted: they will be
  * delivered again. */
 static struct taken take_batch(struct lane *lane, const struct config *config,
@@ -86,7 +88,9 @@ static struct taken take_batch(struct lane *lane, const struct config *config,
         if (kafka_take(lane->partition, until_ms, &record)) {
             break;
         }
-        if (lane->tier_ms && !is_due(lane, record)) {
+        if (lane->tier_ms && !is_due(lane, record) &&
+            !(record->timestamp_ms - records[0]->timestamp_ms <= LANE_TOGETHER_MS &&
+              wait_until_due(lane, record))) {
             lane->held = record;
             break;
         }

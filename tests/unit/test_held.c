@@ -329,6 +329,24 @@ static void held__longer_than_the_tier_goes_round_without_being_asked_about(void
     end_gated();
 }
 
+/* Else a head that is held once more would stand behind them. */
+static void held__those_behind_come_back_behind(void **state)
+{
+    (void)state;
+    begin_gated("", "ci.g.retry.1ms", false);
+    fake_gate_says(GATE_HOLD, "hibernating", 0);
+    fake_publish(t.partition, "k", EVENT("1", "x", "c"), waited);
+    fake_publish(t.partition, "k", EVENT("2", "x", "c"), waited);
+    t.partition->queue[1]->timestamp_ms += LANE_TOGETHER_MS / 2;
+    go();
+    assert_true(fake_await_done(t.partition, 2));
+    stop_lane(LANE_NO_STARTS);
+    assert_int_equal(fake_gate_asks(), 1);
+    assert_string_equal(header(0, PARK_EVENT_ID), "1");
+    assert_string_equal(header(1, PARK_EVENT_ID), "2");
+    end_gated();
+}
+
 static void held__what_is_due_goes_round_behind_the_one_ahead_in_its_key(void **state)
 {
     char not_before[24];
