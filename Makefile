@@ -35,9 +35,9 @@ LIBS_ALL = $(PKG_LIBS) -lm $(LIBS)
 LIB_SRC := $(sort $(wildcard src/*/*.c src/*/*/*.c))
 LIB_OBJ := $(LIB_SRC:%.c=$(BUILD)/obj/%.o)
 LUA_INC := $(patsubst src/%.lua,$(BUILD)/gen/%.lua.inc,$(sort $(wildcard src/*/*.lua)))
-PAGE_INC := $(foreach f,$(sort $(wildcard consumer/page/*)),$(f:consumer/%=$(BUILD)/gen/%.inc) $(f:consumer/%=$(BUILD)/gen/%.gz.inc))
+PAGE_INC := $(foreach f,$(sort $(wildcard consumer/console/page/*)),$(f:consumer/console/%=$(BUILD)/gen/%.inc) $(f:consumer/console/%=$(BUILD)/gen/%.gz.inc))
 KIND_INC := $(BUILD)/gen/target/kinds.inc $(BUILD)/gen/target/kind_choices.inc
-CONSUMER_OBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard consumer/*.c)))
+CONSUMER_OBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard consumer/*.c consumer/*/*.c)))
 PRODUCER_OBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard producer/*.c)))
 UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/unit/%)
@@ -122,13 +122,13 @@ $(BUILD)/gen/target/kind_choices.inc: always
 # comment lines: plain and compressed.
 PAGE := sed -e 's/^ *//' -e '/^\/\//d' -e '/^$$/d'
 BYTES := od -An -v -tx1 | sed -e 's/ \(..\)/0x\1,/g'
-$(BUILD)/gen/page/%.gz.inc: consumer/page/%
+$(BUILD)/gen/page/%.gz.inc: consumer/console/page/%
 	@mkdir -p $(@D)
 	@$(PAGE) $< | gzip -9 -n | $(BYTES) > $@
-$(BUILD)/gen/page/%.inc: consumer/page/%
+$(BUILD)/gen/page/%.inc: consumer/console/page/%
 	@mkdir -p $(@D)
 	@$(PAGE) $< | $(BYTES) > $@
-$(BUILD)/obj/consumer/page.o: | $(PAGE_INC)
+$(BUILD)/obj/consumer/console/page.o: | $(PAGE_INC)
 
 # A unit test is one cmocka program; `make unit T=ctx` runs one. The table of tests is read off the functions
 # named <module>__<expectation>.

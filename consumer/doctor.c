@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "base/now.h"
-#include "doctor_clusters.h"
+#include "clusters/doctor_clusters.h"
 #include "ops/doctor.h"
 #include "wire/json.h"
 

@@ -8,7 +8,7 @@
 
 #include <sched.h>
 
-#include "../../consumer/console_api.h"
+#include "../../consumer/console/console_api.h"
 
 #define ACT \
     "Host: a\r\nX-Sluice-Action: 1\r\n" \

@@ -6,7 +6,7 @@
 #include "redis_server.h"
 #undef ask
 
-#include "../../consumer/console_api.h"
+#include "../../consumer/console/console_api.h"
 #include "ops/key.h"
 
 #define ANN  "ann-has-a-token-of-32-characters"

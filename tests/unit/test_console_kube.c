@@ -1,7 +1,7 @@
 /* GET /api/v1/manifests: what is shown to whom, and that it ends with its reader. */
 #include "kube_cluster.h"
 
-#include "../../consumer/console_api.h"
+#include "../../consumer/console/console_api.h"
 
 #define TOKEN_A "0123456789abcdef0123456789abcdea"
 #define TOKEN_B "0123456789abcdef0123456789abcdeb"

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "../../consumer/demo_books.h"
+#include "../../consumer/demo/demo_books.h"
 
 /* --- exposition --- */
 

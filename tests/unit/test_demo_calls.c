@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "../../consumer/demo_calls.h"
-#include "../../consumer/demo_get.h"
+#include "../../consumer/demo/demo_calls.h"
+#include "../../consumer/demo/demo_get.h"
 #include "base/now.h"
 #include "wire/httpd.h"
 

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "../../consumer/demo_children.h"
+#include "../../consumer/demo/demo_children.h"
 #include "base/now.h"
 
 enum { PATIENCE_MS = 20000 };

@@ -1,7 +1,7 @@
 #include "httpd_server.h"
 
-#include "../../consumer/guard.h"
-#include "../../consumer/reply.h"
+#include "../../consumer/console/guard.h"
+#include "../../consumer/console/reply.h"
 
 #define OPERATOR "0123456789abcdef0123456789abcdef"
 #define ANN      "ann-has-a-token-of-32-characters"

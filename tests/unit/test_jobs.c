@@ -1,6 +1,6 @@
 #include "httpd_server.h"
 
-#include "../../consumer/jobs.h"
+#include "../../consumer/console/jobs.h"
 #include "base/now.h"
 
 enum { ASKED = JOBS_RUNNING_OF_ONE + JOBS_WAITING_OF_ONE };

@@ -1,8 +1,8 @@
 /* consumer/keeper: the fleet's gate over clusters in memory. */
 #include "config_fixture.h"
 
-#include "../../consumer/keeper.h"
-#include "../../consumer/keeper_answer.h"
+#include "../../consumer/clusters/keeper.h"
+#include "../../consumer/clusters/keeper_answer.h"
 #include "decoded.h"
 #include "fake_kube.h"
 

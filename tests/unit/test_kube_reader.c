@@ -2,8 +2,8 @@
  * answer as a document; consumer/yaml_text: the same for people. */
 #include "kube_cluster.h"
 
-#include "../../consumer/kube_reader.h"
-#include "../../consumer/yaml_text.h"
+#include "../../consumer/clusters/kube_reader.h"
+#include "../../consumer/clusters/yaml_text.h"
 #include "fleet/config.h"
 #include "wire/yaml.h"
 

@@ -13,7 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "../../consumer/notify.h"
+#include "../../consumer/worker/notify.h"
 
 /* A service manager: a datagram socket that a test reads message by message. */
 struct manager {

@@ -1,6 +1,6 @@
 #include "httpd_server.h"
 
-#include "../../consumer/page.h"
+#include "../../consumer/console/page.h"
 
 static void serve(struct server *s, struct httpd_request *r)
 {

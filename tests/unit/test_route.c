@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "../../consumer/route.h"
+#include "../../consumer/console/route.h"
 
 static char name[ROUTE_NAME_MAX];
 

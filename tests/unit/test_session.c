@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "../../consumer/session.h"
+#include "../../consumer/console/session.h"
 
 static const struct session_hash ann = {.bytes = {1}};
 static const struct session_hash bob = {.bytes = {2}};

@@ -1,6 +1,6 @@
 #include "httpd_server.h"
 
-#include "../../consumer/stream.h"
+#include "../../consumer/console/stream.h"
 #include "base/now.h"
 
 /* A fleet whose Redis is not there: the stream itself stands all the same. */

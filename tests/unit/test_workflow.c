@@ -7,7 +7,7 @@
 #include "redis_server.h"
 #undef ask
 
-#include "../../consumer/console_api.h"
+#include "../../consumer/console/console_api.h"
 #include "base/now.h"
 #include "wire/json.h"
 #include "wire/redis_ask.h"

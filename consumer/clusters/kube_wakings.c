@@ -1,11 +1,11 @@
 /* kube wakings: what was woken or put to sleep, by the fleet's gates or by people. */
-#include "commands.h"
+#include "../commands.h"
 
 #include <string.h>
 
+#include "../table.h"
 #include "base/now.h"
 #include "ops/wakings.h"
-#include "table.h"
 #include "wire/json.h"
 
 enum { PATIENCE_MS = 4000 };

@@ -1,5 +1,5 @@
 /* kube get: objects of clusters, read in one call. */
-#include "commands.h"
+#include "../commands.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../console/stream.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/now.h"
 #include "process_metrics.h"
-#include "stream.h"
 #include "wire/httpd.h"
 
 enum {

@@ -1,6 +1,6 @@
 /* demo-broker: the process that hosts the demo's Kafka. A process of its own, so that no
  * worker's end takes the broker along. */
-#include "commands.h"
+#include "../commands.h"
 
 #include <signal.h>
 #include <stdlib.h>

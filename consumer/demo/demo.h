@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "commands.h"
+#include "../commands.h"
 #include "demo_books.h"
 #include "demo_children.h"
 

@@ -1,16 +1,16 @@
 /* kube wake, kube hibernate: scale an application's workloads back, or to zero. */
-#include "commands.h"
+#include "../commands.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "../dlq.h"
+#include "../interrupt.h"
+#include "../table.h"
 #include "base/mem.h"
-#include "dlq.h"
-#include "interrupt.h"
 #include "kube_app.h"
-#include "table.h"
 #include "waking_note.h"
 #include "wire/json.h"
 

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "commands.h"
+#include "../commands.h"
 #include "console_act.h"
 #include "console_apps.h"
 #include "console_dead.h"

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../commands.h"
 #include "base/mem.h"
 #include "base/now.h"
-#include "commands.h"
 
 enum { TIMEOUT_MS = 5000, TIMEOUT_MAX_MS = 60 * 1000 };
 

@@ -1,10 +1,10 @@
 /* kube status: does an application sleep? What a gate would find, said to people. */
-#include "commands.h"
+#include "../commands.h"
 
 #include <string.h>
 
+#include "../table.h"
 #include "kube_app.h"
-#include "table.h"
 #include "wire/json.h"
 
 const struct flag kube_status_flags[] = {

@@ -1,13 +1,13 @@
 /* kube clusters: do the clusters answer? */
-#include "commands.h"
+#include "../commands.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "../table.h"
 #include "base/now.h"
 #include "cluster_set.h"
-#include "table.h"
 #include "wire/json.h"
 
 enum { TIMEOUT_MAX_MS = 60 * 1000 };

@@ -5,10 +5,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../commands.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/now.h"
-#include "commands.h"
 #include "console_api.h"
 #include "page.h"
 #include "reply.h"

@@ -6,10 +6,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "../commands.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/now.h"
-#include "commands.h"
 #include "wire/http.h"
 #include "wire/kafka.h"
 

@@ -3,9 +3,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../commands.h"
 #include "base/log.h"
 #include "base/now.h"
-#include "commands.h"
 
 enum { HASH_SHOWN = 4 };
 

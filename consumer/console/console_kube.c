@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "../clusters/kube_reader.h"
 #include "base/now.h"
-#include "kube_reader.h"
 #include "reply.h"
 
 enum { REFS_MAX = 256 };

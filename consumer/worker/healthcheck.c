@@ -3,10 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../commands.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/now.h"
-#include "commands.h"
 #include "wire/http.h"
 
 enum { HEALTHCHECK_TIMEOUT_MS = 2000 };

@@ -1,4 +1,4 @@
-#include "commands.h"
+#include "../commands.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -8,13 +8,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../clusters/gates.h"
 #include "admin.h"
 #include "base/command.h"
 #include "base/log.h"
 #include "base/now.h"
 #include "dump.h"
 #include "fleet/worker.h"
-#include "gates.h"
 #include "notify.h"
 #include "ops/audit.h"
 #include "ops/control.h"

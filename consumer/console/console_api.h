@@ -3,12 +3,12 @@
 #ifndef CONSUMER_CONSOLE_API_H
 #define CONSUMER_CONSOLE_API_H
 
+#include "../clusters/kube_reader.h"
+#include "../workflow.h"
 #include "guard.h"
 #include "jobs.h"
-#include "kube_reader.h"
 #include "redriver.h"
 #include "route.h"
-#include "workflow.h"
 
 /* What every job gets as its `arg`. Read-only while it is served. */
 struct console_api {
