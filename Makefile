@@ -176,7 +176,7 @@ check-mock:
 	@ASAN_OPTIONS=detect_leaks=0 $(SCENARIOS) --brokers mock --jobs 3
 check-real:
 	@+$(SUB) all tools
-	@$(SCENARIOS) --brokers real --jobs 3
+	@$(SCENARIOS) --brokers real --jobs 4
 
 # The compose project on a real engine: scaled, killed, restarted and looked at, judged by what its target received.
 compose-check:
