@@ -14,6 +14,7 @@ from .worker import Worker
 
 DELAYS = ["1s", "2s", "4s"]
 RETRY_PARTITIONS = 3
+IN_SOCKETS_MS = 100
 # The mock cluster makes every rebalance last a session minus a second.
 MOCK_SESSION = {"session.timeout.ms": 3000, "heartbeat.interval.ms": 500}
 
@@ -28,7 +29,6 @@ def event(number, app=None, **fields):
 
 def events(count, first=0, **fields):
     return [event(n, **fields) for n in range(first, first + count)]
-
 
 class Stage:
     def __init__(self, name, folder, programs, broker, options):
@@ -208,9 +208,11 @@ class Stage:
                 for r in self.records(self.dead_topic)}
 
     def excuse(self, worker, why, before_ms=100, until_ns=None):
-        """From now on, calls of this worker (None: anyone) that are open or just answered may happen again."""
+        """From now on, calls of this worker (None: anyone) that are open or just answered may happen again; of one that has
+        just been stopped dead also what it had written to a socket and the target reads a moment later."""
         t = time.monotonic_ns()
-        self.excuses.append(checker.Excuse(worker, t - before_ms * checker.MS, until_ns or t, why))
+        end_ns = until_ns or t + (IN_SOCKETS_MS * checker.MS if worker else 0)
+        self.excuses.append(checker.Excuse(worker, t - before_ms * checker.MS, end_ns, why))
 
     def open_calls(self, worker):
         """Units with a call of this worker that the target has not answered yet."""
