@@ -30,6 +30,7 @@ def event(number, app=None, **fields):
 def events(count, first=0, **fields):
     return [event(n, **fields) for n in range(first, first + count)]
 
+
 class Stage:
     def __init__(self, name, folder, programs, broker, options):
         self.name, self.folder, self.programs, self.kafka, self.options = name, folder, programs, broker, options
