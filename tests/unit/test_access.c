@@ -69,7 +69,7 @@ static int judge(void *arg, const char *subject, enum rule_action action,
 static void name_all(void)
 {
     for (int i = 0; i < M_MAX; i++) {
-        static char texts[M_MAX][16];
+        static char texts[M_MAX][24];
         snprintf(texts[i], sizeof texts[i], "apps/%d", i);
         names[i] = texts[i];
     }

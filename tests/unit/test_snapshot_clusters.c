@@ -12,7 +12,7 @@ static void three_that_see(const char *a, const char *b, const char *c)
     const char *const said[] = {a, b, c};
     set_up();
     for (int i = 0; i < 3; i++) {
-        char id[8];
+        char id[16];
         struct made m = usual;
         m.clusters = said[i];
         m.first = i;

@@ -111,7 +111,7 @@ static void target__bounds_its_headers(void **state)
 {
     (void)state;
     struct http_header headers[TARGET_HEADERS_MAX];
-    char names[TARGET_HEADERS_MAX][8];
+    char names[TARGET_HEADERS_MAX][16];
     for (int i = 0; i < TARGET_HEADERS_MAX; i++) {
         snprintf(names[i], sizeof(names[i]), "x-%d", i);
         headers[i] = (struct http_header){names[i], "v"};
