@@ -330,6 +330,7 @@ static void kind_answers__jenkins_gwt(void **state)
 {
     (void)state;
     static const char filtered[] = "no job was triggered: its filter did not match";
+    static const char unnamed[] = "the answer names no job that was triggered";
     static const char some[] =
         "{\"jobs\":{\"a\":{\"triggered\":false},\"b\":{\"triggered\":true,\"id\":3}}}";
     static const char none[] =
@@ -356,6 +357,15 @@ static void kind_answers__jenkins_gwt(void **state)
          "{\"jobs\":{\"a\":{\"triggered\":false,\"resolvedVariables\":{\"x\":\"",
          ATTEMPT_PERMANENT, "nothing-started", 0, 0,
          "of what is kept of the answer, no job was triggered"},
+        {200, JSON, "{\"jobs\":{},\"message\":\"Triggered jobs.\"}", ATTEMPT_PERMANENT,
+         "nothing-started", 0, 0, unnamed},
+        {200, JSON, "{\"status\":\"ok\"}", ATTEMPT_PERMANENT, "nothing-started", 0, 0,
+         unnamed},
+        {500, JSON, "{\"jobs\":{\"a\":{\"triggered\":true,\"resolvedVariables\":{\"x\":",
+         ATTEMPT_UNCERTAIN, "partly-started", 0, 0,
+         "some jobs were triggered, others failed"},
+        {500, JSON, "{\"jobs\":{\"a\":{\"triggered\":false,\"resolvedVariables\":{\"x\":",
+         ATTEMPT_RETRY, "http_500", 0, 0, NULL},
         {404, JSON, "{\"jobs\":null,\"message\":\"Did not find any jobs\"}",
          ATTEMPT_PERMANENT, "http_404", 0, 0, "no job has this token"},
         {403, JSON, "{\"message\":\"Sender, with headers {token=[SECRET]}\"}",
@@ -371,12 +381,15 @@ static void kind_answers__jenkins_gwt(void **state)
 static void kind_answers__spinnaker(void **state)
 {
     (void)state;
+    static const char unprocessed[] = "it does not say that the event was processed";
     static const struct row rows[] = {
         {200, JSON, "{\"eventProcessed\":true,\"eventId\":\"x\"}", ATTEMPT_DONE,
          "http_200", 0, 0, NULL},
         {200, JSON, "{\"eventProcessed\":false,\"eventId\":\"x\"}", ATTEMPT_PERMANENT,
-         "nothing-started", 0, 0, "the event was not processed"},
-        {200, JSON, "{\"eventProcessed\":\"no\"}", ATTEMPT_DONE, "http_200", 0, 0, NULL},
+         "nothing-started", 0, 0, unprocessed},
+        {200, JSON, "{\"eventProcessed\":\"no\"}", ATTEMPT_PERMANENT, "nothing-started",
+         0, 0, unprocessed},
+        {200, JSON, "{}", ATTEMPT_PERMANENT, "nothing-started", 0, 0, unprocessed},
         {200, NULL, NULL, ATTEMPT_DONE, "http_200", 0, 0, NULL},
         {400, JSON, "{\"message\":\"bad\"}", ATTEMPT_PERMANENT, "http_400", 0, 0, "bad"},
         {500, JSON, "{\"error\":\"Internal Server Error\"}", ATTEMPT_RETRY, "http_500", 0,
@@ -519,8 +532,8 @@ static void kind_answers__a_page_is_no_success_of_an_api(void **state)
             {201, "Content-Encoding: gzip\r\n", "\x1f\x8b", ATTEMPT_DONE, "http_201", 0,
              0, NULL},
             {201, NULL, NULL, ATTEMPT_DONE, "http_201", 0, 0, NULL},
-            {201, "Content-Type: text/html\r\n", " {\"a\":1}", ATTEMPT_DONE, "http_201",
-             0, 0, NULL},
+            {201, "Content-Type: text/html\r\n", " {\"a\":1", ATTEMPT_DONE, "http_201", 0,
+             0, NULL},
         };
         expect_rows(name, rows, sizeof(rows) / sizeof(rows[0]));
     }

@@ -35,23 +35,33 @@ static struct jobs read_jobs(struct json_object *doc)
     return found;
 }
 
+static void partly_started(struct attempt_result *result)
+{
+    answer_is(result, ATTEMPT_UNCERTAIN, "partly-started");
+    answer_say(result, "some jobs were triggered, others failed");
+}
+
 /* The answer repeats what was sent, so it may be cut; the word alone still speaks. */
 static void classify_cut(const struct http_call *call, struct attempt_result *result)
 {
     bool some = answer_has(call->answer, "\"triggered\":true");
     bool none = !some && answer_has(call->answer, "\"triggered\":false");
-    if (none) {
+    if (some && call->status == 500) {
+        partly_started(result);
+    } else if (none && call->status == 200) {
         answer_is(result, ATTEMPT_PERMANENT, "nothing-started");
         answer_say(result, "of what is kept of the answer, no job was triggered");
     }
 }
 
-/* Jobs that are silent have no part in the answer: an empty one is all there is. */
+/* Where all jobs are silent the answer has no document at all. */
 static void classify_ok(const struct jobs *jobs, struct attempt_result *result)
 {
-    if (jobs->count > 0 && jobs->triggered == 0) {
+    if (jobs->triggered == 0) {
         answer_is(result, ATTEMPT_PERMANENT, "nothing-started");
-        answer_say(result, "no job was triggered: its filter did not match");
+        answer_say(result, jobs->count > 0
+                               ? "no job was triggered: its filter did not match"
+                               : "the answer names no job that was triggered");
     }
 }
 
@@ -59,13 +69,12 @@ static void classify(const struct http_call *call, struct attempt_result *result
 {
     struct json_object *doc = answer_doc(call);
     struct jobs jobs = read_jobs(doc);
-    if (call->status == 200 && doc != NULL) {
+    if (call->status == 200 && json_object_is_type(doc, json_type_object)) {
         classify_ok(&jobs, result);
-    } else if (call->status == 200) {
+    } else if (doc == NULL && (call->status == 200 || call->status == 500)) {
         classify_cut(call, result);
     } else if (call->status == 500 && jobs.triggered > 0) {
-        answer_is(result, ATTEMPT_UNCERTAIN, "partly-started");
-        answer_say(result, "some jobs were triggered, others failed");
+        partly_started(result);
     } else if (call->status == 403) { /* its text repeats our headers */
         answer_say(result, "the sender did not pass the whitelist");
     } else if (call->status == 404) {

@@ -1,4 +1,5 @@
-/* Spinnaker: a webhook that triggers pipelines. It takes what nobody listens for. */
+/* Spinnaker: a webhook that triggers pipelines. It takes what nobody listens for, and
+ * says of each event that it was processed: a document that does not is not its own. */
 #include "target/answer.h"
 
 static void classify(const struct http_call *call, struct attempt_result *result)
@@ -8,10 +9,11 @@ static void classify(const struct http_call *call, struct attempt_result *result
     struct json_object *processed = json_at(doc, "/eventProcessed");
     if (result->class != ATTEMPT_DONE) {
         answer_say_at(result, doc, words);
-    } else if (json_object_is_type(processed, json_type_boolean) &&
-               !json_object_get_boolean(processed)) {
+    } else if (json_object_is_type(doc, json_type_object) &&
+               !(json_object_is_type(processed, json_type_boolean) &&
+                 json_object_get_boolean(processed))) {
         answer_is(result, ATTEMPT_PERMANENT, "nothing-started");
-        answer_say(result, "the event was not processed");
+        answer_say(result, "it does not say that the event was processed");
     }
     json_free(doc);
 }
