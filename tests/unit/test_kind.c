@@ -308,6 +308,10 @@ static void kind__leaves_what_configuration_says(void **state)
          "POST https://cd/w/submit\n" AS_JSON
          "\n{\"resourceKind\":\"k\",\"resourceName\":\"n\",\"submitOptions\":{"
          "\"name\":\"x-c0ffee\",\"labels\":\"k=NAME\"}}"},
+        {"gitlab", "https://cd/projects/1/trigger/pipeline",
+         "{\"ref\":\"r\",\"inputs\":{\"key\":\"${trigger.key}\"}}", NULL, NULL,
+         "POST https://cd/projects/1/trigger/pipeline\n" AS_FORM
+         "\nref=r&inputs%5Bkey%5D=t%2Fe%25201"},
         {"argocd", "https://cd?x=1", NULL, NULL, NULL,
          "POST https://cd/api/v1/applications/pay/sync?x=1\n" AS_JSON
          "\n{\"revision\":\"c0ffee\",\"infos\":[{\"name\":\"sluice-key\",\"value\":\"t/"
