@@ -68,6 +68,8 @@ struct kind {
     const char *const *needs; /* "/ref": the body must have it; "?ref": the query; ended
                                  by NULL; NULL: nothing */
     struct kind_key key;
+    size_t key_room; /* members of the object it goes into that are too many for one more:
+                        left out then; 0: any number will do */
     struct kind_auth auth;
     const char *sign; /* how requests are signed: NULL, "standard-webhooks" or
                          "hmac-sha256" */

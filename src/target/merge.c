@@ -219,11 +219,23 @@ static bool has_key(struct json_object *tree, const struct kind_key *key)
     return strcmp(end, "/-") == 0 ? says_key(tree) : json_at(tree, key->pointer) != NULL;
 }
 
+/* Would the key be one member too many? The system refuses the whole for it. */
+static bool is_full(struct json_object *tree, const struct kind *kind)
+{
+    const char *pointer = kind->key.pointer;
+    char *parent = mem_strndup(pointer, (size_t)(strrchr(pointer, '/') - pointer));
+    struct json_object *at = json_at(tree, parent);
+    bool full = kind->key_room > 0 && json_object_is_type(at, json_type_object) &&
+                (size_t)json_object_object_length(at) >= kind->key_room;
+    free(parent);
+    return full;
+}
+
 static int add_key(const struct target_options *o, const struct kind *kind,
                    struct merge *m, struct err *err)
 {
     const struct kind_key *key = &kind->key;
-    if (key->pointer == NULL || has_key(m->body, key)) {
+    if (key->pointer == NULL || has_key(m->body, key) || is_full(m->body, kind)) {
         m->key_in_body = key->pointer != NULL && says_key(m->body);
         return 0;
     }

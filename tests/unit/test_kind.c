@@ -308,6 +308,14 @@ static void kind__leaves_what_configuration_says(void **state)
          "POST https://cd/w/submit\n" AS_JSON
          "\n{\"resourceKind\":\"k\",\"resourceName\":\"n\",\"submitOptions\":{"
          "\"name\":\"x-c0ffee\",\"labels\":\"k=NAME\"}}"},
+        {"github-dispatch", "https://cd/repos/o/r/dispatches",
+         "{\"event_type\":\"e\",\"client_payload\":{\"a\":0,\"b\":0,\"c\":0,\"d\":0,"
+         "\"e\":0,\"f\":0,\"g\":0,\"h\":0,\"i\":0,\"j\":0}}",
+         NULL, NULL,
+         "POST https://cd/repos/o/r/dispatches\naccept: application/vnd.github+json\n"
+         "x-github-api-version: 2022-11-28\n" AS_JSON
+         "\n{\"event_type\":\"e\",\"client_payload\":{\"a\":0,\"b\":0,\"c\":0,\"d\":0,"
+         "\"e\":0,\"f\":0,\"g\":0,\"h\":0,\"i\":0,\"j\":0}}"},
         {"gitlab", "https://cd/projects/1/trigger/pipeline",
          "{\"ref\":\"r\",\"inputs\":{\"key\":\"${trigger.key}\"}}", NULL, NULL,
          "POST https://cd/projects/1/trigger/pipeline\n" AS_FORM

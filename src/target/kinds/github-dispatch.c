@@ -2,6 +2,8 @@
 #include "target/answer.h"
 #include "target/github.h"
 
+enum { PAYLOAD_MAX = 10 /* properties of client_payload; more are refused, 422 */ };
+
 static const char *const needs[] = {"/event_type", NULL};
 
 const struct kind kind_github_dispatch = {
@@ -15,6 +17,7 @@ const struct kind kind_github_dispatch = {
         "\"commit\":\"${event.commit}\"}}",
     .needs = needs,
     .key = {"/client_payload/sluice_key", "\"${trigger.key}\"", NULL},
+    .key_room = PAYLOAD_MAX,
     .auth = {KIND_AUTH_BEARER, NULL},
     .rate_per_s = 1,
     .burst = 1,
