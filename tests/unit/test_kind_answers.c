@@ -440,7 +440,11 @@ static void kind_answers__harness(void **state)
          ATTEMPT_PERMANENT, "nothing-started", 0, 0, "no such trigger"},
         {400, JSON, "{\"status\":\"ERROR\",\"message\":\"Invalid request\"}",
          ATTEMPT_PERMANENT, "http_400", 0, 0, "Invalid request"},
+        {401, JSON, "{\"status\":\"ERROR\",\"message\":\"Token is not valid\"}",
+         ATTEMPT_PERMANENT, "http_401", 0, 0, "Token is not valid"},
         {429, NULL, NULL, ATTEMPT_RETRY, "http_429", 0, 0, NULL},
+        {500, JSON, "{\"status\":\"ERROR\",\"message\":\"Oops\"}", ATTEMPT_RETRY,
+         "http_500", 0, 0, "Oops"},
     };
     EXPECT_ROWS("harness", rows);
 }
@@ -458,6 +462,9 @@ static void kind_answers__devtron(void **state)
         {401, JSON, denied, ATTEMPT_PERMANENT, "http_401", 0, 0, "no access"},
         {400, JSON, "{\"code\":400,\"errors\":[{\"internalMessage\":\"no image\"}]}",
          ATTEMPT_PERMANENT, "http_400", 0, 0, "no image"},
+        {404, PLAIN, "404 page not found", ATTEMPT_PERMANENT, "http_404", 0, 0, NULL},
+        {409, JSON, "{\"code\":409,\"errors\":[{\"userMessage\":\"already exists\"}]}",
+         ATTEMPT_PERMANENT, "http_409", 0, 0, "already exists"},
         {500, JSON, "{\"code\":500,\"status\":\"Internal Server Error\"}", ATTEMPT_RETRY,
          "http_500", 0, 0, "Internal Server Error"},
     };
