@@ -47,6 +47,22 @@ ENDS = {
     "harness-ok": End("triggered"), "devtron-ok": End("triggered"),
     "webhook-ok": End("triggered"), "webhook-gone": End(DEAD, "gone"),
 }
+# The rest of what each is known to answer.
+REFUSALS = {
+    "argocd-other": End(DEAD, "auto-sync"), "argocd-unknown": End(DEAD, "http_404"),
+    "workflows-race": End("triggered", calls=2), "workflows-unknown": End(DEAD, "http_404"),
+    "events-refused": End(DEAD, "http_400"), "events-denied": End(DEAD, "http_401"), "events-bus": End("triggered", calls=2),
+    "dispatch-many": End("triggered", calls=2), "dispatch-unknown": End(DEAD, "http_404"),
+    "gitlab-empty": End(DEAD, "nothing-started"), "gitlab-denied": End(DEAD, "http_401"),
+    "gitlab-unknown": End(DEAD, "http_404"), "gitlab-many": End("triggered", calls=2),
+    "gwt-unknown": End(DEAD, "http_404"), "gwt-whitelist": End(DEAD, "http_403"), "gwt-broken": End("triggered", calls=2),
+    "tekton-refused": End(DEAD, "http_400"), "tekton-broken": End("triggered", calls=2),
+    "flux-refused": End(DEAD, "http_400"), "flux-unknown": End(DEAD, "http_404"), "flux-large": End(DEAD, "http_413"),
+    "flux-partly": End("triggered", calls=2),
+    "harness-failed": End(DEAD, "nothing-started"),
+    "devtron-denied": End(DEAD, "http_401"), "devtron-twice": End(DEAD, "http_409"),
+    "devtron-broken": End("triggered", calls=2),
+}
 
 
 def target(cd, scene):
@@ -103,33 +119,47 @@ def read_requests(stage, cd):
         stage.demand(r["headers"].get("idempotency-key") == keys[scene], f"{scene}: {r['headers']}")
 
 
-@scenario(brokers=("mock",), timeout_s=120)
-def every_answer(stage):
-    """One event, a target for each kind and mood: each ends as its system's answer says, with its reason."""
-    cd = set_up(stage, list(ENDS))
+def play(stage, ends):
+    """One event, a target for each of these scenes; returns the stand-ins once each unit has ended as it should."""
+    cd = set_up(stage, list(ends))
     stage.publish([event(0, app="app-1", branch="main")])
-    cd.ask("/wait", {"calls": len(ENDS)})
-    wait_for(lambda: len(ended(stage)) == len(ENDS), 60, "each unit to end", 0.3, alive=stage.alive())
+    cd.ask("/wait", {"calls": len(ends)})
+    wait_for(lambda: len(ended(stage)) == len(ends), 60, "each unit to end", 0.3, alive=stage.alive())
     stage.wait_drained()
     calls = collections.Counter(r["scene"] for r in cd.requests())
-    read_requests(stage, cd)
     found = {s: End(u["verdict"], u.get("reason", ""), calls[s]) for s, u in ended(stage).items()}
-    wrong = [f"{s}: {tuple(found[s])}, not {tuple(e)}" for s, e in ENDS.items() if found[s] != e]
+    wrong = [f"{s}: {tuple(found[s])}, not {tuple(e)}" for s, e in ends.items() if found[s] != e]
     stage.demand(not wrong, "; ".join(wrong))
-    triggered = "\n".join(x for x in ask(stage, "trace", "e-00000")[0].splitlines() if x.startswith("triggered"))
-    stage.demand("eventID 14a657c3" in triggered, f"no word of Tekton's event: {triggered}")
-    stage.demand("in progress" not in triggered, f"words of a failure that is over: {triggered}")
     dead = stage.dead()
-    stage.demand(sorted(dead) == sorted(f"{s}/e-00000" for s, e in ENDS.items() if e.verdict == DEAD), f"dead: {sorted(dead)}")
-    for scene, end in ENDS.items():
+    stage.demand(sorted(dead) == sorted(f"{s}/e-00000" for s, e in ends.items() if e.verdict == DEAD), f"dead: {sorted(dead)}")
+    for scene, end in ends.items():
         if end.verdict == DEAD:
             said = dead[f"{scene}/e-00000"]["headers"].get("sluice-reason")
             stage.demand(said == end.reason, f"{scene} died of {said}, not {end.reason}")
-    counted = {v: stage.workers["w1"].verdicts(v) for v in ("triggered", "duplicate", DEAD)}
-    wanted = collections.Counter(e.verdict for e in ENDS.values())
+    wanted = collections.Counter(e.verdict for e in ends.values())
+    counted = {v: stage.workers["w1"].verdicts(v) for v in wanted}
     stage.demand(counted == dict(wanted), f"counted: {counted}, not {dict(wanted)}")
     for secret in SECRETS.values():
         stage.demand(secret not in stage.workers["w1"].log(), "a secret is in the log")
+    return cd
+
+
+@scenario(brokers=("mock",), timeout_s=120)
+def every_answer(stage):
+    """One event, a target for each kind and mood: each ends as its system's answer says, with its reason."""
+    read_requests(stage, play(stage, ENDS))
+    triggered = "\n".join(x for x in ask(stage, "trace", "e-00000")[0].splitlines() if x.startswith("triggered"))
+    stage.demand("eventID 14a657c3" in triggered, f"no word of Tekton's event: {triggered}")
+    stage.demand("in progress" not in triggered, f"words of a failure that is over: {triggered}")
+    stage.stop_all()
+
+
+@scenario(brokers=("mock",), timeout_s=120)
+def every_refusal(stage):
+    """The same of what else they are known to say: who is refused is dead with the reason, who is told to come again comes."""
+    cd = play(stage, REFUSALS)
+    refused = [r for r in cd.requests() if r["refused"]]
+    stage.demand(not refused, f"a request is not as the system wants it: {refused}")
     stage.stop_all()
 
 
