@@ -34,7 +34,8 @@ const struct kind kind_devtron = {
               "    match: {branch: main}\n"
               "    # 123 is the id of the external CI\n"
               "    url: https://devtron.example.com/orchestrator/webhook/ext-ci/123\n"
-              "    token: devtron_token\n"
+              "    token: devtron_token   # in api-token, as ext-ci wants it; elsewhere\n"
+              "    # headers: {token: \"${secret.devtron_token}\"} in its place\n"
               "    body: {dockerImage: \"${event.image}\"}\n"
               "    limits: [devtron]\n"
               "    timeout: 5s\n",
