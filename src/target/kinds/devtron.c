@@ -35,7 +35,7 @@ const struct kind kind_devtron = {
               "    # 123 is the id of the external CI\n"
               "    url: https://devtron.example.com/orchestrator/webhook/ext-ci/123\n"
               "    token: devtron_token   # in api-token, as ext-ci wants it; elsewhere\n"
-              "    # headers: {token: \"${secret.devtron_token}\"} in its place\n"
+              "    # the header token, to be set under headers in its place\n"
               "    body: {dockerImage: \"${event.image}\"}\n"
               "    limits: [devtron]\n"
               "    timeout: 5s\n",
