@@ -14,7 +14,7 @@ from .worker import Worker
 
 DELAYS = ["1s", "2s", "4s"]
 RETRY_PARTITIONS = 3
-IN_SOCKETS_MS = 100
+IN_SOCKETS_MS = 100  # how late a target may read what was written before something died
 # The mock cluster makes every rebalance last a session minus a second.
 MOCK_SESSION = {"session.timeout.ms": 3000, "heartbeat.interval.ms": 500}
 
@@ -208,11 +208,11 @@ class Stage:
         return {f"{r['headers'].get('sluice-target')}/{r['headers'].get('sluice-event-id')}": r
                 for r in self.records(self.dead_topic)}
 
-    def excuse(self, worker, why, before_ms=100, until_ns=None):
-        """From now on, calls of this worker (None: anyone) that are open or just answered may happen again; of one that has
-        just been stopped dead also what it had written to a socket and the target reads a moment later."""
+    def excuse(self, worker, why, before_ms=100, after_ms=0, until_ns=None):
+        """From now on, calls of this worker (None: anyone) that are open or just answered may happen again; until after_ms,
+        also what had been written to a socket, or was on its way there, and the target reads a moment later."""
         t = time.monotonic_ns()
-        end_ns = until_ns or t + (IN_SOCKETS_MS * checker.MS if worker else 0)
+        end_ns = until_ns or t + after_ms * checker.MS
         self.excuses.append(checker.Excuse(worker, t - before_ms * checker.MS, end_ns, why))
 
     def open_calls(self, worker):

@@ -2,7 +2,7 @@
 import time
 
 from harness.registry import scenario
-from harness.stage import MOCK_SESSION, events
+from harness.stage import IN_SOCKETS_MS, MOCK_SESSION, events
 
 # The shortest session a real broker allows: recovery takes as long.
 SHORT = {"kafka": {"properties": {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500}}}
@@ -20,7 +20,7 @@ def kill_in_mid_batch(stage):
     stage.publish(events(600 if stage.kafka.kind == "real" else 300))
     victim = busiest(stage)
     victim.kill()
-    stage.excuse(victim.name, "kill -9")
+    stage.excuse(victim.name, "kill -9", after_ms=IN_SOCKETS_MS)
     opened = open_at_the_end(stage, victim.name)
     stage.wait_done(stage.units(), 90)
     verdict = stage.judge(excused_max=len(opened), lag_by_kafka=True)
@@ -39,7 +39,7 @@ def killed_again_and_again(stage):
     for number in (3, 4):
         victim = busiest(stage)
         victim.kill()
-        stage.excuse(victim.name, "kill -9")
+        stage.excuse(victim.name, "kill -9", after_ms=IN_SOCKETS_MS)
         allowed += len(open_at_the_end(stage, victim.name))
         stage.worker(f"w{number}")
     stage.wait_done(stage.units(), 90)
@@ -55,7 +55,7 @@ def frozen_past_its_session(stage):
     stage.publish(events(900))
     victim = busiest(stage)
     victim.freeze()
-    stage.excuse(victim.name, "frozen")
+    stage.excuse(victim.name, "frozen", after_ms=IN_SOCKETS_MS)
     opened = open_at_the_end(stage, victim.name)
     others = sorted(w.name for w in stage.alive() if w is not victim)
     stage.wait_members(others, 30)

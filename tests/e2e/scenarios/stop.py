@@ -3,7 +3,7 @@ import signal
 
 from harness.proc import now, wait_for
 from harness.registry import scenario
-from harness.stage import events
+from harness.stage import IN_SOCKETS_MS, events
 
 GRACE_S = 25
 LEFT = (0, 75)
@@ -96,7 +96,7 @@ def with_redis_gone(stage):
     stage.publish(events(200))
     stage.target.wait(40, calls=20, open_calls=4)
     stage.redis.kill()
-    stage.excuse(None, "Redis was gone")
+    stage.excuse(None, "Redis was gone", after_ms=IN_SOCKETS_MS)
     at_most = stage.target.open() + 20
     took = stage.stop_all(LEFT, GRACE_S)
     stage.note(f"gone after {took:.1f} s")
