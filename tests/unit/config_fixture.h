@@ -85,6 +85,32 @@ static inline void expect_issue(const char *place, const char *code, const char 
     }
 }
 
+/* A file that must be refused, and where and how that is said. */
+struct bad_config {
+    const char *text;
+    const char *place; /* as has_issue has it; "": the whole file */
+    const char *code;
+    const char *words;
+};
+
+/* All of them are tried before the test fails. */
+static inline void expect_refused(const struct bad_config *bad, size_t n)
+{
+    size_t wrong = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct config *config = load(bad[i].text);
+        const char *place = bad[i].place[0] != '\0' ? bad[i].place : path;
+        if (config != NULL || !has_issue(place, bad[i].code, bad[i].words)) {
+            print_message("%sexpected %s %s \"%s\", found\n", bad[i].text, place,
+                          bad[i].code, bad[i].words);
+            print_report();
+            wrong++;
+        }
+        done(config);
+    }
+    assert_int_equal(wrong, 0);
+}
+
 static inline struct config *load_good(const char *text)
 {
     struct config *config = load(text);

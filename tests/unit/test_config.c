@@ -2,12 +2,7 @@
 
 /* --- bad files --- */
 
-static const struct {
-    const char *text;
-    const char *place;
-    const char *code;
-    const char *words;
-} bad[] = {
+static const struct bad_config bad[] = {
     /* not YAML */
     {"kafka: [\n", "2:1", "SL-C01", ""},
     {"kafka:\n\ttopic: x\n", "2:1", "SL-C01", "tab"},
@@ -101,19 +96,7 @@ static const struct {
 static void config__bad_files_are_refused_at_their_place(void **state)
 {
     (void)state;
-    size_t wrong = 0;
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        struct config *config = load(bad[i].text);
-        const char *place = bad[i].place[0] != '\0' ? bad[i].place : path;
-        if (config != NULL || !has_issue(place, bad[i].code, bad[i].words)) {
-            print_message("%sexpected %s %s \"%s\", found\n", bad[i].text, place,
-                          bad[i].code, bad[i].words);
-            print_report();
-            wrong++;
-        }
-        done(config);
-    }
-    assert_int_equal(wrong, 0);
+    expect_refused(bad, sizeof bad / sizeof bad[0]);
 }
 
 static void config__all_faults_are_named_in_one_pass(void **state)

@@ -5,12 +5,7 @@
 #define ROLES   "roles: {reader: {allow: [read apps/x, read fleet]}}\n" /* line 5 */
 #define BASE    TARGET SECRETS ROLES
 
-static const struct {
-    const char *text;
-    const char *place;
-    const char *code;
-    const char *words;
-} bad[] = {
+static const struct bad_config bad[] = {
     {TARGET "roles: {r: {}}\n", "4:9", "SL-C08", "roles.r.allow is missing"},
     {TARGET "roles: {r: {allow: read *}}\n", "4:20", "SL-C05", "a list"},
     {TARGET "roles: {r: {allow: []}}\n", "4:20", "SL-C34", "allows nothing"},
@@ -35,18 +30,7 @@ static const struct {
 static void config_access__faults_are_refused_at_their_place(void **state)
 {
     (void)state;
-    size_t wrong = 0;
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        struct config *config = load(bad[i].text);
-        if (config != NULL || !has_issue(bad[i].place, bad[i].code, bad[i].words)) {
-            print_message("%sexpected %s %s \"%s\", found\n", bad[i].text, bad[i].place,
-                          bad[i].code, bad[i].words);
-            print_report();
-            wrong++;
-        }
-        done(config);
-    }
-    assert_int_equal(wrong, 0);
+    expect_refused(bad, sizeof bad / sizeof bad[0]);
 }
 
 static void config_access__without_tokens_there_are_none(void **state)

@@ -3,12 +3,7 @@
 
 #define CLUSTERS TARGET "clusters:\n" /* 4 lines */
 
-static const struct {
-    const char *text;
-    const char *place;
-    const char *code;
-    const char *words;
-} bad[] = {
+static const struct bad_config bad[] = {
     {CLUSTERS "  east: {}\n", "5:3", "SL-C32", "give `kubeconfig: PATH`"},
     {CLUSTERS "  east: {in_cluster: false}\n", "5:3", "SL-C32",
      "give `kubeconfig: PATH`"},
@@ -27,18 +22,7 @@ static const struct {
 static void config_clusters__bad_clusters_are_refused_at_their_place(void **state)
 {
     (void)state;
-    size_t wrong = 0;
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        struct config *config = load(bad[i].text);
-        if (config != NULL || !has_issue(bad[i].place, bad[i].code, bad[i].words)) {
-            print_message("%sexpected %s %s \"%s\", found\n", bad[i].text, bad[i].place,
-                          bad[i].code, bad[i].words);
-            print_report();
-            wrong++;
-        }
-        done(config);
-    }
-    assert_int_equal(wrong, 0);
+    expect_refused(bad, sizeof bad / sizeof bad[0]);
 }
 
 static void config_clusters__each_way_is_read(void **state)

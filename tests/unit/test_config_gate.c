@@ -6,12 +6,7 @@
 #define CLUSTER    "clusters: {c: {in_cluster: true}}\n"
 #define GATE(more) TARGET "    gate:\n      hibernating: wake\n" more /* 5 lines */
 
-static const struct {
-    const char *text;
-    const char *place;
-    const char *code;
-    const char *words;
-} bad[] = {
+static const struct bad_config bad[] = {
     {TARGET "    gate: {hibernating: sleep}\n", "4:25", "SL-C05",
      "send, hold, wake, skip"},
     {TARGET "    gate: {hibernating: hold}\n" CLUSTER, "4:25", "SL-C33",
@@ -44,18 +39,7 @@ static const struct {
 static void config_gate__bad_gates_are_refused_at_their_place(void **state)
 {
     (void)state;
-    size_t wrong = 0;
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        struct config *config = load(bad[i].text);
-        if (config != NULL || !has_issue(bad[i].place, bad[i].code, bad[i].words)) {
-            print_message("%sexpected %s %s \"%s\", found\n", bad[i].text, bad[i].place,
-                          bad[i].code, bad[i].words);
-            print_report();
-            wrong++;
-        }
-        done(config);
-    }
-    assert_int_equal(wrong, 0);
+    expect_refused(bad, sizeof bad / sizeof bad[0]);
 }
 
 static void config_gate__no_gate_asks_by_itself(void **state)
