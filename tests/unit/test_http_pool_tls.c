@@ -12,33 +12,6 @@
 
 #include "tls_server.h"
 
-enum { DAY_S = 24 * 3600 };
-
-/* Two authorities; a server of the first; two clients of the first. */
-static struct identity ours, theirs, server, alice, bob;
-
-static int identities_make(void **state)
-{
-    (void)state;
-    identity_init(&ours, "our authority", NULL, NULL, DAY_S);
-    identity_init(&theirs, "their authority", NULL, NULL, DAY_S);
-    identity_init(&server, "server", "DNS:api.test,IP:127.0.0.1", &ours, DAY_S);
-    identity_init(&alice, "alice", "DNS:alice.test", &ours, DAY_S);
-    identity_init(&bob, "bob", "DNS:bob.test", &ours, DAY_S);
-    return 0;
-}
-
-static int identities_drop(void **state)
-{
-    (void)state;
-    identity_release(&ours);
-    identity_release(&theirs);
-    identity_release(&server);
-    identity_release(&alice);
-    identity_release(&bob);
-    return 0;
-}
-
 /* A loop that trusts ca_file, and the server in use. */
 static void open_stage(struct stage *b, const char *ca_file)
 {

@@ -176,4 +176,33 @@ static inline bool tls_serve(struct script *s, int fd, int nth)
     return false;
 }
 
+/* --- who is who: for a group's set-up and tear-down --- */
+
+enum { DAY_S = 24 * 3600 };
+
+/* Two authorities; a server of the first; two clients of the first. */
+static struct identity ours, theirs, server, alice, bob;
+
+static inline int identities_make(void **state)
+{
+    (void)state;
+    identity_init(&ours, "our authority", NULL, NULL, DAY_S);
+    identity_init(&theirs, "their authority", NULL, NULL, DAY_S);
+    identity_init(&server, "server", "DNS:api.test,IP:127.0.0.1", &ours, DAY_S);
+    identity_init(&alice, "alice", "DNS:alice.test", &ours, DAY_S);
+    identity_init(&bob, "bob", "DNS:bob.test", &ours, DAY_S);
+    return 0;
+}
+
+static inline int identities_drop(void **state)
+{
+    (void)state;
+    identity_release(&ours);
+    identity_release(&theirs);
+    identity_release(&server);
+    identity_release(&alice);
+    identity_release(&bob);
+    return 0;
+}
+
 #endif
