@@ -33,12 +33,8 @@ static void serve(struct server *s, struct httpd_request *r)
 
 static void on_left(void *arg, struct httpd_request *r)
 {
-    struct server *s = arg;
     jobs_abort(api.jobs, r);
-    pthread_mutex_lock(&s->mu);
-    s->aborted++;
-    pthread_cond_broadcast(&s->cond);
-    pthread_mutex_unlock(&s->mu);
+    count_aborted(arg);
 }
 
 static void begin(void)
